@@ -1,0 +1,223 @@
+package lines
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Progress says how far a reading of files has come.
+type Progress struct {
+	Files, FilesDone int64
+	Size, Read       int64 // bytes on disk, and of them read
+	Lines            int64
+	Errors           int64
+}
+
+// Files is a set of files to read, and how.
+type Files struct {
+	FS       fs.FS // nil: the operating system's files
+	Patterns []string
+	Workers  int // 0: GOMAXPROCS
+	MaxLine  int
+	Progress func(Progress) // called from any worker, one call at a time; may be nil
+}
+
+// Names returns the files that the patterns name, sorted, each once. A pattern
+// that names no file is an error, and so is a folder.
+func (f *Files) Names() ([]string, error) {
+	var names []string
+	for _, pattern := range f.Patterns {
+		if pattern = strings.TrimSpace(pattern); pattern == "" {
+			continue
+		}
+		var matches []string
+		var err error
+		if f.FS == nil {
+			matches, err = filepath.Glob(pattern)
+			if _, statErr := os.Stat(pattern); len(matches) == 0 && statErr == nil {
+				matches = []string{pattern} // a name with characters that Glob gives a meaning
+			}
+		} else {
+			matches, err = fs.Glob(f.FS, pattern)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", pattern, err)
+		}
+		if len(matches) == 0 {
+			return nil, fmt.Errorf("%s: %w", pattern, fs.ErrNotExist)
+		}
+		names = append(names, matches...)
+	}
+	if len(names) == 0 {
+		return nil, errors.New("no file named")
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	for _, name := range names {
+		info, err := f.stat(name)
+		if err != nil {
+			return nil, err
+		}
+		if info.IsDir() {
+			return nil, fmt.Errorf("%s: is a folder; name its files, as in %s", name, filepath.Join(name, "*"))
+		}
+	}
+	return names, nil
+}
+
+func (f *Files) stat(name string) (fs.FileInfo, error) {
+	if f.FS == nil {
+		return os.Stat(name)
+	}
+	return fs.Stat(f.FS, name)
+}
+
+func (f *Files) open(name string) (fs.File, error) {
+	if f.FS == nil {
+		return os.Open(name)
+	}
+	return f.FS.Open(name)
+}
+
+// ReadFiles reads the files with several workers. Each worker calls each with
+// a sequence of its own, which is single-use and follows the contract of
+// [Read]; a file is read whole by one worker. decoder makes the decoder of one
+// file. rest, if not nil, gives the values that only the end of all files
+// decides, to whichever worker ends last.
+//
+// It returns when all workers have ended, with the counts of all of them, and
+// the first error that each returned, or ctx's.
+func ReadFiles[T any](ctx context.Context, f *Files, decoder func() Decoder[T], rest func(*Counts) []T, each func(iter.Seq2[T, error]) error) (Counts, error) {
+	names, err := f.Names()
+	if err != nil {
+		return Counts{}, err
+	}
+	workers := f.Workers
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	workers = min(workers, len(names))
+
+	p := progress{report: f.Progress}
+	p.Files = int64(len(names))
+	for _, name := range names {
+		if info, err := f.stat(name); err == nil {
+			p.Size += info.Size()
+		}
+	}
+
+	var next atomic.Int64 // the next file's place in names
+	var reading atomic.Int64
+	reading.Store(int64(workers))
+	counts := make([]Counts, workers)
+	g, ctx := errgroup.WithContext(ctx)
+	for w := range workers {
+		g.Go(func() error {
+			var told Counts
+			seq := func(yield func(T, error) bool) {
+				s := session[T]{ctx: ctx, counts: &counts[w], maxLine: f.MaxLine, yield: yield}
+				for {
+					i := next.Add(1) - 1
+					if i >= int64(len(names)) {
+						break
+					}
+					if err := ctx.Err(); err != nil {
+						var zero T
+						yield(zero, err)
+						return
+					}
+					s.tick = func() { p.tell(&told, s.counts) }
+					if err := readFile(&s, f, names[i], decoder(), &p); err != nil {
+						return
+					}
+					p.done()
+				}
+				if reading.Add(-1) == 0 && rest != nil {
+					s.all(rest(s.counts))
+				}
+			}
+			return each(seq)
+		})
+	}
+	err = g.Wait()
+	var sum Counts
+	for _, c := range counts {
+		sum.Merge(c)
+	}
+	return sum, err
+}
+
+func readFile[T any](s *session[T], f *Files, name string, d Decoder[T], p *progress) error {
+	file, err := f.open(name)
+	if err != nil {
+		return s.read(brokenReader{err}, name, d)
+	}
+	defer file.Close()
+	return s.read(&meter{file, &p.read}, name, d)
+}
+
+// A brokenReader fails with the reason a file could not be opened for.
+type brokenReader struct{ err error }
+
+func (b brokenReader) Read([]byte) (int, error) {
+	if pe, ok := errors.AsType[*fs.PathError](b.err); ok {
+		return 0, pe.Err
+	}
+	return 0, b.err
+}
+
+// A meter counts the bytes read through it.
+type meter struct {
+	r io.Reader
+	n *atomic.Int64
+}
+
+func (m *meter) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p)
+	m.n.Add(int64(n))
+	return n, err
+}
+
+// progress gathers what the workers tell.
+type progress struct {
+	report func(Progress)
+	read   atomic.Int64
+	mu     sync.Mutex
+	Progress
+}
+
+func (p *progress) tell(told, now *Counts) {
+	if p.report == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.Lines += now.Lines - told.Lines
+	p.Errors += now.Errors - told.Errors
+	told.Lines, told.Errors = now.Lines, now.Errors
+	p.Read = p.read.Load()
+	p.report(p.Progress)
+}
+
+func (p *progress) done() {
+	if p.report == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.FilesDone++
+	p.report(p.Progress)
+}
