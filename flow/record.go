@@ -221,7 +221,7 @@ func (r Report) String() string {
 }
 
 // Null is a set of fields that a record should carry and lacks: absent, or one
-// of the texts that sensors write for nothing ("", "''", "-", "Unknown",
+// of the texts that sensors write for nothing ("", "”", "-", "Unknown",
 // "NULL").
 //
 // Paper: section 2.2 removes "NULL records" without saying which they are.

@@ -96,9 +96,13 @@ type Counts struct {
 }
 
 // Skip counts one line without a record.
-func (c *Counts) Skip(reason string) { c.skip(reason, 1) }
+func (c *Counts) Skip(reason string) { c.SkipN(reason, 1) }
 
-func (c *Counts) skip(reason string, n int64) {
+// SkipN counts n lines without a record.
+func (c *Counts) SkipN(reason string, n int64) {
+	if n == 0 {
+		return
+	}
 	if c.Skipped == nil {
 		c.Skipped = make(map[string]int64)
 	}
@@ -114,7 +118,7 @@ func (c *Counts) Merge(other Counts) {
 	c.Records += other.Records
 	c.Errors += other.Errors
 	for reason, n := range other.Skipped {
-		c.skip(reason, n)
+		c.SkipN(reason, n)
 	}
 }
 

@@ -1,0 +1,198 @@
+package flow
+
+import (
+	"encoding/hex"
+	"errors"
+	"net/netip"
+	"time"
+)
+
+// Causes of unreadable fields. They say what was expected and never what stood
+// there.
+var (
+	errAddr   = errors.New("not an IP address")
+	errPort   = errors.New("not a port number")
+	errProto  = errors.New("not an IP protocol")
+	errNumber = errors.New("not a number")
+	errTime   = errors.New("not a time")
+	errHash   = errors.New("not a SHA-256 in hexadecimal")
+)
+
+// parseAddr reads an address and brings it to the form that records have:
+// unmapped and without a zone.
+func parseAddr(text []byte) (netip.Addr, error) {
+	if addr, ok := parseIPv4(text); ok {
+		return addr, nil
+	}
+	addr, err := netip.ParseAddr(string(text))
+	if err != nil {
+		return netip.Addr{}, errAddr
+	}
+	return addr.Unmap().WithZone(""), nil
+}
+
+// parseIPv4 reads a dotted quad without allocation, as netip.ParseAddr would.
+func parseIPv4(text []byte) (netip.Addr, bool) {
+	var quad [4]byte
+	n, digits, value := 0, 0, 0
+	for _, c := range text {
+		switch {
+		case c >= '0' && c <= '9':
+			if digits > 0 && value == 0 {
+				return netip.Addr{}, false
+			}
+			value = value*10 + int(c-'0')
+			if digits++; value > 255 {
+				return netip.Addr{}, false
+			}
+		case c == '.' && digits > 0 && n < 3:
+			quad[n] = byte(value)
+			n++
+			digits, value = 0, 0
+		default:
+			return netip.Addr{}, false
+		}
+	}
+	if n != 3 || digits == 0 {
+		return netip.Addr{}, false
+	}
+	quad[3] = byte(value)
+	return netip.AddrFrom4(quad), true
+}
+
+// parseUint reads a decimal number without sign.
+func parseUint(text []byte, limit uint64) (uint64, error) {
+	if len(text) == 0 || len(text) > 20 {
+		return 0, errNumber
+	}
+	var n uint64
+	for _, c := range text {
+		d := uint64(c - '0')
+		if d > 9 || n > (1<<64-1-d)/10 {
+			return 0, errNumber
+		}
+		n = n*10 + d
+	}
+	if n > limit {
+		return 0, errNumber
+	}
+	return n, nil
+}
+
+func parsePort(text []byte) (uint16, error) {
+	n, err := parseUint(text, 65535)
+	if err != nil {
+		return 0, errPort
+	}
+	return uint16(n), nil
+}
+
+// maxUnix is the last second of the year 9999.
+const maxUnix = 253402300799
+
+// parseUnixMilli reads milliseconds since 1970. 0 is no time.
+func parseUnixMilli(text []byte) (time.Time, error) {
+	ms, err := parseUint(text, maxUnix*1000)
+	if err != nil {
+		return time.Time{}, errTime
+	}
+	if ms == 0 {
+		return time.Time{}, nil
+	}
+	return time.UnixMilli(int64(ms)).UTC(), nil
+}
+
+// parseUnix reads seconds since 1970. 0 is no time.
+func parseUnix(text []byte) (time.Time, error) {
+	s, err := parseUint(text, maxUnix)
+	if err != nil {
+		return time.Time{}, errTime
+	}
+	if s == 0 {
+		return time.Time{}, nil
+	}
+	return time.Unix(int64(s), 0).UTC(), nil
+}
+
+func parseSHA256(text []byte) (sum [32]byte, err error) {
+	if len(text) != 64 {
+		return sum, errHash
+	}
+	if _, err := hex.Decode(sum[:], text); err != nil {
+		return [32]byte{}, errHash
+	}
+	return sum, nil
+}
+
+// parseProto reads the text of a protocol field.
+func parseProto(text string) (Proto, error) {
+	p, ok := ParseProto(text)
+	if !ok {
+		return 0, errProto
+	}
+	return p, nil
+}
+
+// baseName returns what follows the last slash or backslash.
+func baseName(path string) string {
+	for i := len(path) - 1; i >= 0; i-- {
+		if path[i] == '/' || path[i] == '\\' {
+			return path[i+1:]
+		}
+	}
+	return path
+}
+
+// A names table gives equal texts one string. Devices, applications and
+// executions repeat on every line; the table keeps the lines themselves from
+// being kept. It starts again when it is full, so that texts which never repeat
+// do not fill the memory.
+type names map[string]string
+
+const maxNames = 1 << 16
+
+func (t *names) intern(text []byte) string {
+	if s, ok := (*t)[string(text)]; ok {
+		return s
+	}
+	if *t == nil || len(*t) >= maxNames {
+		*t = make(names)
+	}
+	s := string(text)
+	(*t)[s] = s
+	return s
+}
+
+// addrPort returns the end at text and port; a null address gives an invalid
+// end.
+func addrPort(addrField string, addr []byte, portField string, port []byte) (netip.AddrPort, error) {
+	if isNullBytes(addr) {
+		return netip.AddrPort{}, nil
+	}
+	a, err := parseAddr(addr)
+	if err != nil {
+		return netip.AddrPort{}, BadField(addrField, err)
+	}
+	var p uint16
+	if !isNullBytes(port) {
+		if p, err = parsePort(port); err != nil {
+			return netip.AddrPort{}, BadField(portField, err)
+		}
+	}
+	return netip.AddrPortFrom(a, p), nil
+}
+
+func isNullBytes(text []byte) bool {
+	if len(text) > len("Unknown") {
+		return false
+	}
+	return isNull(string(text))
+}
+
+// portless returns the end with port 0.
+func portless(end netip.AddrPort) netip.AddrPort {
+	if !end.IsValid() {
+		return end
+	}
+	return netip.AddrPortFrom(end.Addr(), 0)
+}

@@ -1,0 +1,150 @@
+package flow
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"iter"
+
+	"github.com/endoflow/endoflow/internal/lines"
+)
+
+// A Reader reads the records of one stream of lines. Streams that begin like
+// gzip or zstd data are decompressed.
+//
+// One record is one connection. Where a sensor reports a connection several
+// times (NVM's start, periodic and end reports, with growing counters), the
+// reports are folded into one record: it comes with the end report, or at the
+// end of the stream if there was none, and has the latest End and the largest
+// counters. The further reports of a connection count as skipped lines.
+type Reader struct {
+	// Format decodes the lines; nil means the one that [Detect] finds by the
+	// first line that it knows.
+	Format Format
+
+	// MaxLine is the longest line decoded, in bytes; longer ones are errors.
+	// 0 means 1 MiB.
+	MaxLine int
+
+	src    io.Reader
+	name   string
+	counts Counts
+}
+
+// NewReader returns a Reader of src. The name stands in errors. The Reader's
+// fields may be set until [Reader.All] is called.
+func NewReader(src io.Reader, name string) *Reader { return &Reader{src: src, name: name} }
+
+// All returns the records in the order in which their lines end, those of
+// connections without an end report last. It is single-use.
+//
+// Each pair is a record and a nil error, or a zero record and an error. After a
+// *ParseError the sequence goes on; after any other error it ends. A stream
+// that breaks gives a ParseError with [ErrDamaged] in its chain, and the
+// sequence ends when what was read of it has been yielded.
+func (r *Reader) All() iter.Seq2[Record, error] {
+	d := &decoder{format: r.Format}
+	return lines.Read(context.Background(), r.src, r.name, r.MaxLine, d, &r.counts)
+}
+
+// Counts says what became of the lines read so far; it is complete when All has
+// ended.
+func (r *Reader) Counts() Counts { return r.counts.Clone() }
+
+// Files reads many files in parallel. The zero value with Patterns set works.
+type Files struct {
+	// Patterns name the files (filepath.Match; in FS, path.Match). A pattern
+	// without a match is an error.
+	Patterns []string
+
+	// FS holds the files; nil means the operating system's.
+	FS fs.FS
+
+	// Format returns a new Format for a file; nil means that each file's is
+	// detected.
+	Format func() Format
+
+	// Endpoints collects the endpoint records met in any of the files; nil
+	// means that they are used for this reading only.
+	Endpoints *Endpoints
+
+	Workers int // that read files at the same time; 0 means GOMAXPROCS
+	MaxLine int // as in [Reader]
+
+	// Progress is called now and then, by one worker at a time.
+	Progress func(Progress)
+}
+
+// Read calls each once per worker, at the same time, with the records of the
+// files which that worker reads; each such sequence is single-use and follows
+// the contract of [Reader.All]. Which worker gets which file is left open, so
+// that what each keeps must be mergeable in any order.
+//
+// Reports of one connection are folded across files. Those that no file's own
+// end report closed come last, from one of the workers.
+//
+// Read returns when all workers have ended, with the counts of all files and
+// the first error that each returned, if any. A cancelled ctx ends every
+// sequence with its error. An unreadable file is a ParseError in a sequence
+// and does not stop the others.
+func (f *Files) Read(ctx context.Context, each func(iter.Seq2[Record, error]) error) (Counts, error) {
+	endpoints := f.Endpoints
+	if endpoints == nil {
+		endpoints = new(Endpoints)
+	}
+	var across pending
+	newDecoder := func() lines.Decoder[Record] {
+		d := &decoder{endpoints: endpoints, across: &across}
+		if f.Format != nil {
+			d.use(f.Format())
+		}
+		return d
+	}
+	files := &lines.Files{FS: f.FS, Patterns: f.Patterns, Workers: f.Workers, MaxLine: f.MaxLine, Progress: f.Progress}
+	return lines.ReadFiles(ctx, files, newDecoder, across.rest, each)
+}
+
+// A decoder is a Format for one file, with detection before it and the folding
+// of reports behind it.
+type decoder struct {
+	format    Format
+	endpoints *Endpoints
+	across    *pending // of all files; nil when there is one stream only
+	conns     connections
+}
+
+func (d *decoder) use(format Format) {
+	if nvm, ok := format.(*NVM); ok && nvm.Endpoints == nil {
+		nvm.Endpoints = d.endpoints
+	}
+	d.format = format
+}
+
+func (d *decoder) Decode(line []byte, recs []Record) ([]Record, error) {
+	if d.format == nil {
+		format := Detect(line)
+		if format == nil {
+			if line[0] == '#' {
+				return recs, Skip("header or comment")
+			}
+			return recs, ErrUnknownFormat
+		}
+		d.use(format)
+	}
+	var rec Record
+	if err := d.format.Decode(line, &rec); err != nil {
+		return recs, err
+	}
+	if rec.Report == ReportOnly {
+		return append(recs, rec), nil
+	}
+	return d.conns.add(rec, recs)
+}
+
+func (d *decoder) Close(recs []Record, counts *Counts) []Record {
+	if d.across != nil {
+		d.across.take(&d.conns)
+		return recs
+	}
+	return append(recs, d.conns.open()...)
+}
