@@ -37,6 +37,7 @@ type NVM struct {
 	systems map[string]OS // by osn, and by udid where the table knew
 	text    [nvmKeys][]byte
 	scratch []byte
+	each    func(key []byte, v flatjson.Value) error
 }
 
 // The fields that are read.
@@ -155,7 +156,10 @@ func (n *NVM) Decode(line []byte, rec *Record) error {
 	n.text = [nvmKeys][]byte{}
 	var err error
 	if isObject(line) {
-		err = n.readJSON(line)
+		if n.each == nil {
+			n.each = n.member // made once: a method value is an allocation
+		}
+		err = flatjson.Object(line, n.each)
 	} else {
 		err = n.readKeyValue(line)
 	}
@@ -188,20 +192,20 @@ func (n *NVM) isFlow() bool {
 	return false
 }
 
-func (n *NVM) readJSON(line []byte) error {
-	return flatjson.Object(line, func(key []byte, v flatjson.Value) error {
-		if k := nvmKey(key); k >= 0 {
-			switch v.Kind {
-			case flatjson.Nested:
-				return BadField(nvmNames[k], errors.New("an object or array where a text or number belongs"))
-			case flatjson.Null:
-				n.text[k] = []byte{}
-			default:
-				n.text[k] = v.Text
-			}
-		}
+func (n *NVM) member(key []byte, v flatjson.Value) error {
+	k := nvmKey(key)
+	if k < 0 {
 		return nil
-	})
+	}
+	switch v.Kind {
+	case flatjson.Nested:
+		return BadField(nvmNames[k], errors.New("an object or array where a text or number belongs"))
+	case flatjson.Null:
+		n.text[k] = []byte{}
+	default:
+		n.text[k] = v.Text()
+	}
+	return nil
 }
 
 // readKeyValue reads the pairs of a syslog line; what stands before the first
@@ -418,10 +422,13 @@ func (n *NVM) flow(rec *Record) error {
 // hostName returns the canonical name in a host field, which may carry a port,
 // or "" if there is an address or something else in it.
 func (n *NVM) hostName(text []byte) string {
-	if i := bytes.IndexByte(text, ':'); i >= 0 {
-		text = text[:i]
+	if name, port, ok := bytes.Cut(text, []byte(":")); ok {
+		if bytes.IndexByte(port, ':') >= 0 {
+			return "" // an IPv6 address
+		}
+		text = name
 	}
-	if _, err := parseAddr(text); err == nil || len(text) > 255 {
+	if _, ok := parseIPv4(text); ok || len(text) > 255 {
 		return ""
 	}
 	for _, c := range text {

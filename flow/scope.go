@@ -175,13 +175,9 @@ type Scopes struct {
 // Of returns the scope of addr as ScopeOf does. It does not allocate.
 func (s *Scopes) Of(addr netip.Addr) Scope {
 	if len(s.Site) > 0 {
-		plain := addr.Unmap().WithZone("")
-		if nat64.Contains(plain) {
-			a := plain.As16()
-			plain = netip.AddrFrom4([4]byte(a[12:]))
-		}
+		bare := plain(addr)
 		for _, p := range s.Site {
-			if p.Contains(plain) {
+			if p.Contains(bare) {
 				return Site
 			}
 		}
@@ -193,4 +189,14 @@ func (s *Scopes) Of(addr netip.Addr) Scope {
 	return scope
 }
 
-var nat64 = netip.MustParsePrefix("64:ff9b::/96")
+// plain returns the address that ScopeOf judges: without zone, and the IPv4
+// address where one is inside.
+func plain(addr netip.Addr) netip.Addr {
+	const nat64 = "\x00\x64\xff\x9b\x00\x00\x00\x00\x00\x00\x00\x00"
+	if addr.Is6() {
+		if a := addr.As16(); string(a[:12]) == nat64 {
+			return netip.AddrFrom4([4]byte(a[12:]))
+		}
+	}
+	return addr.Unmap().WithZone("")
+}

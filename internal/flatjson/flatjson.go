@@ -1,10 +1,10 @@
 // Package flatjson reads the members of one JSON object a line, the form in
 // which most sensors write.
 //
-// Objects without nesting, escapes and non-ASCII text are scanned in one pass
-// and without allocation. Anything else, and anything doubtful, goes to
-// encoding/json, which decides what is JSON; a fuzz test holds both to the same
-// answer.
+// Members whose values are strings, integers, truth values and null are scanned
+// in one pass and without allocation. Anything else, and anything doubtful,
+// goes to encoding/json, which decides what is JSON; a fuzz test holds both to
+// the same answer.
 package flatjson
 
 import (
@@ -20,15 +20,26 @@ type Kind uint8
 // The kinds of values.
 const (
 	Null   Kind = iota
-	String      // Text is what stands between the quotes, unescaped
-	Bare        // a number, true or false: Text as written
-	Nested      // an object or array: Text is its JSON
+	String      // a text
+	Bare        // a number, true or false
+	Nested      // an object or array
 )
 
-// A Value is one member's value. Text is good until the next line only.
+// A Value is one member's value. It is good until the next line only.
 type Value struct {
-	Text []byte
 	Kind Kind
+
+	raw     []byte // of a String, what stands between the quotes
+	escaped bool   // raw is not yet what the string says
+}
+
+// Text returns what a string says, and any other value as written; null is nil.
+// It allocates only for strings with escapes or non-ASCII characters.
+func (v Value) Text() []byte {
+	if !v.escaped {
+		return v.raw
+	}
+	return unescape(v.raw)
 }
 
 // ErrSyntax is the error for a line that is not one JSON object.
@@ -54,8 +65,8 @@ func Object(line []byte, member func(key []byte, v Value) error) error {
 		if pos == len(line) || line[pos] != '"' {
 			return ErrSyntax
 		}
-		key, pos1, ok := plainString(line, pos)
-		if !ok {
+		key, escaped, pos1 := scanString(line, pos)
+		if pos1 < 0 || escaped {
 			return slow(line, rest, member)
 		}
 		pos = skipSpace(line, pos1)
@@ -68,11 +79,11 @@ func Object(line []byte, member func(key []byte, v Value) error) error {
 		}
 		var v Value
 		if line[pos] == '"' {
-			text, pos1, ok := plainString(line, pos)
-			if !ok {
-				return slow(line, rest, member)
+			text, escaped, pos1 := scanString(line, pos)
+			if pos1 < 0 {
+				return ErrSyntax
 			}
-			v, pos = Value{Text: text, Kind: String}, pos1
+			v, pos = Value{String, text, escaped}, pos1
 		} else {
 			n := bytes.IndexAny(line[pos:], ",} \t\r\n")
 			if n < 0 {
@@ -81,7 +92,7 @@ func Object(line []byte, member func(key []byte, v Value) error) error {
 			text := line[pos : pos+n]
 			switch {
 			case isInteger(text), string(text) == "true", string(text) == "false":
-				v = Value{Text: text, Kind: Bare}
+				v = Value{Kind: Bare, raw: text}
 			case string(text) == "null":
 			default:
 				return slow(line, rest, member)
@@ -120,9 +131,9 @@ func skipSpace(line []byte, pos int) int {
 	return pos
 }
 
-// special marks the bytes that end the fast reading of a string: the quote,
-// the backslash, control characters (an error) and non-ASCII (perhaps not
-// UTF-8, which encoding/json repairs).
+// special marks the bytes at which the scanning of a string must stop to think:
+// the quote, the backslash, control characters (an error) and non-ASCII
+// (perhaps not UTF-8, which encoding/json repairs).
 var special = func() (t [256]bool) {
 	for c := range t {
 		t[c] = c < 0x20 || c == '"' || c == '\\' || c >= 0x80
@@ -130,16 +141,82 @@ var special = func() (t [256]bool) {
 	return t
 }()
 
-// plainString reads the string that begins at pos and returns the position
-// behind it; ok is false where it is not plain.
-func plainString(line []byte, pos int) (text []byte, next int, ok bool) {
-	pos++
-	for i := pos; i < len(line); i++ {
-		if special[line[i]] {
-			return line[pos:i], i + 1, line[i] == '"'
+// scanString reads the string that begins at pos. It returns what stands
+// between the quotes, whether unescape must be asked what that says, and the
+// position behind the string, or -1 if it is not one.
+func scanString(line []byte, pos int) (text []byte, escaped bool, next int) {
+	start := pos + 1
+	for i := start; i < len(line); i++ {
+		c := line[i]
+		if !special[c] {
+			continue
+		}
+		switch {
+		case c == '"':
+			return line[start:i], escaped, i + 1
+		case c >= 0x80:
+			escaped = true
+		case c == '\\':
+			escaped = true
+			if i++; i == len(line) {
+				return nil, false, -1
+			}
+			switch line[i] {
+			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+			case 'u':
+				if i+4 >= len(line) || !isHex(line[i+1:i+5]) {
+					return nil, false, -1
+				}
+				i += 4
+			default:
+				return nil, false, -1
+			}
+		default:
+			return nil, false, -1
 		}
 	}
-	return nil, 0, false
+	return nil, false, -1
+}
+
+func isHex(text []byte) bool {
+	for _, c := range text {
+		if (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+// unescape returns what a string says. Backslashes before quotes, slashes and
+// backslashes, as in Windows paths, are resolved here, all else by
+// encoding/json.
+func unescape(raw []byte) []byte {
+	text := make([]byte, 0, len(raw))
+	for i := 0; i < len(raw); i++ {
+		c := raw[i]
+		if c == '\\' {
+			i++
+			c = raw[i]
+			if c != '"' && c != '\\' && c != '/' {
+				return decodeString(raw)
+			}
+		}
+		if c >= 0x80 {
+			return decodeString(raw)
+		}
+		text = append(text, c)
+	}
+	return text
+}
+
+func decodeString(raw []byte) []byte {
+	var s string
+	quoted := make([]byte, 0, len(raw)+2)
+	quoted = append(append(append(quoted, '"'), raw...), '"')
+	if err := json.Unmarshal(quoted, &s); err != nil {
+		panic("flatjson: scanString accepted a string that encoding/json does not: " + err.Error())
+	}
+	return []byte(s)
 }
 
 func isInteger(text []byte) bool {
@@ -199,13 +276,13 @@ func valueOf(raw json.RawMessage) (Value, error) {
 		if err := json.Unmarshal(raw, &s); err != nil {
 			return Value{}, ErrSyntax
 		}
-		return Value{Text: []byte(s), Kind: String}, nil
+		return Value{Kind: String, raw: []byte(s)}, nil
 	case '{', '[':
-		return Value{Text: raw, Kind: Nested}, nil
+		return Value{Kind: Nested, raw: raw}, nil
 	case 'n':
 		return Value{}, nil
 	}
-	return Value{Text: raw, Kind: Bare}, nil
+	return Value{Kind: Bare, raw: raw}, nil
 }
 
 // Strings returns the elements of a nested array of strings, and of numbers as
@@ -216,7 +293,7 @@ func (v Value) Strings() ([]string, error) {
 		return nil, nil
 	case Nested:
 		var elems []json.RawMessage
-		if err := json.Unmarshal(v.Text, &elems); err != nil {
+		if err := json.Unmarshal(v.raw, &elems); err != nil {
 			return nil, errors.New("neither text nor an array of texts")
 		}
 		texts := make([]string, len(elems))
@@ -225,9 +302,9 @@ func (v Value) Strings() ([]string, error) {
 			if err != nil || e.Kind != String && e.Kind != Bare {
 				return nil, errors.New("neither text nor an array of texts")
 			}
-			texts[i] = string(e.Text)
+			texts[i] = string(e.Text())
 		}
 		return texts, nil
 	}
-	return []string{string(v.Text)}, nil
+	return []string{string(v.Text())}, nil
 }

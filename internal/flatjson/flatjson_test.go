@@ -16,7 +16,7 @@ type member struct {
 func members(line []byte, read func([]byte, func([]byte, Value) error) error) ([]member, error) {
 	var got []member
 	err := read(line, func(key []byte, v Value) error {
-		got = append(got, member{string(key), string(v.Text), v.Kind})
+		got = append(got, member{string(key), string(v.Text()), v.Kind})
 		return nil
 	})
 	return got, err
@@ -72,17 +72,17 @@ func TestStrings(t *testing.T) {
 		ok   bool
 	}{
 		{Value{}, nil, true},
-		{Value{[]byte("x"), String}, []string{"x"}, true},
-		{Value{[]byte(`["a","b\n",3]`), Nested}, []string{"a", "b\n", "3"}, true},
-		{Value{[]byte(`[["a"]]`), Nested}, nil, false},
-		{Value{[]byte(`{"a":1}`), Nested}, nil, false},
+		{Value{Kind: String, raw: []byte("x")}, []string{"x"}, true},
+		{Value{Kind: Nested, raw: []byte(`["a","b\n",3]`)}, []string{"a", "b\n", "3"}, true},
+		{Value{Kind: Nested, raw: []byte(`[["a"]]`)}, nil, false},
+		{Value{Kind: Nested, raw: []byte(`{"a":1}`)}, nil, false},
 	} {
 		got, err := tt.v.Strings()
 		if (err == nil) != tt.ok {
-			t.Errorf("%s: error %v", tt.v.Text, err)
+			t.Errorf("%s: error %v", tt.v.Text(), err)
 		}
 		if diff := cmp.Diff(tt.want, got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", tt.v.Text, diff)
+			t.Errorf("%s (-want +got):\n%s", tt.v.Text(), diff)
 		}
 	}
 }
@@ -100,7 +100,7 @@ func TestObjectDoesNotAllocate(t *testing.T) {
 // with the same members.
 func FuzzObject(f *testing.F) {
 	for _, s := range []string{
-		`{}`, `{"a":"b","n":12}`, ` {"a" : [1,{"x":"\""}] , "b":null}`, `{"p":"C:\\x"}`, `{"a":1,"a":-0}`, `{"a":1e5}`, `{"a":"\ud800"}`, "{\"a\":\"\xff\"}", `{"a":tru}`, `{"a":"b"}}`,
+		`{}`, `{"a":"b","n":12}`, ` {"a" : [1,{"x":"\""}] , "b":null}`, `{"p":"C:\\x"}`, `{"a":1,"a":-0}`, `{"a":1e5}`, `{"a":"\ud800"}`, "{\"a\":\"\xff\"}", `{"a":tru}`, `{"a":"b"}}`, `{"a":"\u00e9\ud83d\ude00\\\"\/\q"}`,
 	} {
 		f.Add([]byte(s))
 	}
@@ -123,7 +123,7 @@ func BenchmarkObject(b *testing.B) {
 	b.SetBytes(int64(len(line)))
 	b.ReportAllocs()
 	n := 0
-	member := func(_ []byte, v Value) error { n += len(v.Text); return nil }
+	member := func(_ []byte, v Value) error { n += len(v.Text()); return nil }
 	for b.Loop() {
 		if err := Object(line, member); err != nil {
 			b.Fatal(err)

@@ -145,10 +145,10 @@ func (r *Reader) json(line []byte) error {
 	clear(r.lists)
 	other := ""
 	err := flatjson.Object(line, func(key []byte, v flatjson.Value) error {
-		if string(key) == "_path" && string(v.Text) != r.path {
+		if string(key) == "_path" && string(v.Text()) != r.path {
 			other = "other"
-			if kinds[string(v.Text)] {
-				other = string(v.Text)
+			if kinds[string(v.Text())] {
+				other = string(v.Text())
 			}
 		}
 		for i, f := range r.fields {
@@ -158,7 +158,7 @@ func (r *Reader) json(line []byte) error {
 			r.values[i], r.lists[i] = "", nil
 			switch v.Kind {
 			case flatjson.String, flatjson.Bare:
-				r.values[i] = string(v.Text)
+				r.values[i] = string(v.Text())
 			case flatjson.Nested:
 				texts, err := v.Strings()
 				if err != nil {
