@@ -1,0 +1,165 @@
+package flow_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/endoflow/endoflow/flow"
+	"github.com/google/go-cmp/cmp"
+)
+
+// report writes one NVM report: stage as in fsg, conn tells connections apart.
+func report(device string, conn, stage, end, tx int) string {
+	return fmt.Sprintf(`{"pr":6,"sa":"10.0.0.5","sp":%d,"da":"21.0.0.1","dp":443,"fss":1600000000,"fes":%d,"udid":%q,"pn":"x","obc":%d,"fsg":%d}`,
+		5000+conn, 1600000000+end, device, tx, stage)
+}
+
+const (
+	stageEnd = iota
+	stageStart
+	stagePeriodic
+)
+
+type outcome struct {
+	Device  string
+	Port    uint16
+	Report  string
+	Seconds int
+	Tx      uint64
+}
+
+func outcomes(recs []flow.Record) map[outcome]int {
+	m := make(map[outcome]int)
+	for _, r := range recs {
+		m[outcome{r.Device, r.Src.Port(), r.Report.String(), int(r.End.Sub(r.Start) / time.Second), r.TxBytes}]++
+	}
+	return m
+}
+
+// TestReports: each connection is one record, whatever reports there are of it
+// and whichever files they are in.
+func TestReports(t *testing.T) {
+	for _, tt := range []struct {
+		rule  string
+		files []string // lines
+		want  map[outcome]int
+		skips int64
+	}{
+		{
+			"start, periodic and end are one connection with the end's counters",
+			[]string{report("A", 1, stageStart, 0, 0) + "\n" + report("A", 1, stagePeriodic, 60, 10) + "\n" + report("A", 1, stageEnd, 90, 30)},
+			map[outcome]int{{"A", 5001, "end", 90, 30}: 1}, 2,
+		},
+		{
+			"a connection that has not ended is one record at the end of input",
+			[]string{report("A", 1, stageStart, 0, 0) + "\n" + report("A", 1, stagePeriodic, 60, 10) + "\n" + report("A", 1, stagePeriodic, 120, 20)},
+			map[outcome]int{{"A", 5001, "periodic", 120, 20}: 1}, 2,
+		},
+		{
+			"periodic reports out of order keep the largest counters",
+			[]string{report("A", 1, stagePeriodic, 120, 20) + "\n" + report("A", 1, stagePeriodic, 60, 10) + "\n" + report("A", 1, stageStart, 0, 0)},
+			map[outcome]int{{"A", 5001, "periodic", 120, 20}: 1}, 2,
+		},
+		{
+			"an agent that sends end reports only",
+			[]string{report("A", 1, stageEnd, 90, 30) + "\n" + report("A", 2, stageEnd, 90, 30) + "\n" + report("A", 3, stageEnd, 90, 30)},
+			map[outcome]int{{"A", 5001, "end", 90, 30}: 1, {"A", 5002, "end", 90, 30}: 1, {"A", 5003, "end", 90, 30}: 1}, 0,
+		},
+		{
+			"two devices with the same addresses and ports are two connections",
+			[]string{report("A", 1, stageStart, 0, 0) + "\n" + report("B", 1, stageEnd, 90, 30)},
+			map[outcome]int{{"A", 5001, "start", 0, 0}: 1, {"B", 5001, "end", 90, 30}: 1}, 0,
+		},
+		{
+			"start in one file, end at the head of the next, where the device starts another",
+			[]string{report("A", 1, stageStart, 0, 0), report("A", 1, stageEnd, 90, 30) + "\n" + report("A", 2, stageStart, 0, 0)},
+			map[outcome]int{{"A", 5001, "end", 90, 30}: 1, {"A", 5002, "start", 0, 0}: 1}, 1,
+		},
+		{
+			"start, periodic and end in three files",
+			[]string{
+				report("A", 1, stageStart, 0, 0) + "\n" + report("A", 7, stageStart, 0, 0),
+				report("A", 1, stagePeriodic, 60, 10) + "\n" + report("A", 8, stageStart, 0, 0),
+				report("A", 9, stageStart, 0, 0) + "\n" + report("A", 1, stageEnd, 90, 30),
+			},
+			map[outcome]int{{"A", 5001, "end", 90, 30}: 1, {"A", 5007, "start", 0, 0}: 1, {"A", 5008, "start", 0, 0}: 1, {"A", 5009, "start", 0, 0}: 1}, 2,
+		},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			fsys := make(fstest.MapFS)
+			for i, text := range tt.files {
+				fsys[fmt.Sprintf("%d.json", i)] = &fstest.MapFile{Data: []byte(text + "\n")}
+			}
+			for workers := 1; workers <= 3; workers++ {
+				recs, errs, counts := readAll(t, flow.Files{FS: fsys, Patterns: []string{"*.json"}, Workers: workers})
+				if len(errs) > 0 {
+					t.Error(errs)
+				}
+				if diff := cmp.Diff(tt.want, outcomes(recs)); diff != "" {
+					t.Errorf("%d workers (-want +got):\n%s", workers, diff)
+				}
+				if got := counts.Skipped["further report of a connection"]; got != tt.skips {
+					t.Errorf("%d workers: %d further reports, want %d", workers, got, tt.skips)
+				}
+			}
+		})
+	}
+}
+
+// TestReportsAnyOrder compares with the definition: the reports of a connection
+// in any order within one file give one record with the greatest counters,
+// unless reports come after the end report.
+func TestReportsAnyOrder(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 50 {
+		want := make(map[outcome]int)
+		var before, last []string
+		for conn := range 30 {
+			n := 1 + rng.IntN(4)
+			ends := rng.IntN(2) == 0
+			for i := range n {
+				stage := stagePeriodic
+				if i == 0 && n > 1 {
+					stage = stageStart
+				}
+				before = append(before, report("A", conn, stage, 60*i, 10*i))
+			}
+			o := outcome{"A", uint16(5000 + conn), "periodic", 60 * (n - 1), uint64(10 * (n - 1))}
+			if ends {
+				last = append(last, report("A", conn, stageEnd, 600, 100))
+				o = outcome{"A", uint16(5000 + conn), "end", 600, 100}
+			}
+			want[o]++
+		}
+		rng.Shuffle(len(before), func(i, j int) { before[i], before[j] = before[j], before[i] })
+		text := strings.Join(append(before, last...), "\n")
+		recs, _, _ := readAll(t, flow.Files{FS: fstest.MapFS{"a": {Data: []byte(text)}}, Patterns: []string{"a"}})
+		if diff := cmp.Diff(want, outcomes(recs)); diff != "" {
+			t.Fatalf("(-want +got):\n%s", diff)
+		}
+	}
+}
+
+// TestReaderFolds: a single stream is folded like a set of files.
+func TestReaderFolds(t *testing.T) {
+	text := report("A", 1, stageStart, 0, 0) + "\n" + report("A", 2, stageStart, 0, 0) + "\n" + report("A", 1, stageEnd, 90, 30) + "\n"
+	r := flow.NewReader(strings.NewReader(text), "x")
+	var recs []flow.Record
+	for rec, err := range r.All() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		recs = append(recs, rec)
+	}
+	want := map[outcome]int{{"A", 5001, "end", 90, 30}: 1, {"A", 5002, "start", 0, 0}: 1}
+	if diff := cmp.Diff(want, outcomes(recs)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if c := r.Counts(); c.Lines != 3 || c.Records != 2 || c.Skipped["further report of a connection"] != 1 {
+		t.Errorf("counts %+v", c)
+	}
+}

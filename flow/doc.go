@@ -1,0 +1,51 @@
+// Package flow reads flow records that name their process.
+//
+// A [Record] is one connection of one application on one device. Sensors write
+// records as lines of text; a [Format] decodes one line:
+//
+//	NVM      Cisco's Network Visibility Module: JSON or key=value lines
+//	Sysmon   Sysmon event 3, WFP events 5156 and 5157: JSON lines
+//	Zeek     conn.log: tab-separated or JSON; no process
+//
+// A [Reader] reads one stream, and [Files] many files in parallel. Both
+// decompress gzip and zstd by content, find the format by the first line they
+// know ([Detect]), fold the several reports of one connection into one record,
+// and go on after a line that cannot be read:
+//
+//	r := flow.NewReader(os.Stdin, "stdin")
+//	for rec, err := range r.All() {
+//		if err != nil {
+//			log.Print(err) // file:line: field: cause
+//			continue
+//		}
+//		fmt.Println(rec.App.Name, rec.Dst)
+//	}
+//	fmt.Println(r.Counts().Lines)
+//
+// # Nothing is lost silently
+//
+// Every line is a record, a skipped line with a reason, or a [ParseError];
+// [Counts] adds up. A record that lacks a field its sensor should have filled
+// says so in Null, and is yielded all the same: what to make of it is the
+// program's decision. The paper removes such records (section 2.2).
+//
+// # Device, host, application
+//
+// Device is the sensor's own stable identifier, never the host name where there
+// is another: NVM's udid. Host name and operating system come in separate
+// endpoint records, which [Endpoints] joins to it. An application is the base
+// name of the process image, as recorded; interpreters and helpers are
+// therefore applications of their own.
+//
+// # Addresses
+//
+// [ScopeOf] tells private, multicast, documentation and other special-purpose
+// addresses from global ones; [IsRFC1918] is the paper's literal rule. A
+// [Pseudonymizer] replaces devices by keyed hashes before anything is written.
+//
+// # What it does not claim
+//
+// Src is not who opened the connection. A port is not a protocol, and no port is
+// encryption. A host name that the sensor saw (DstName) is what the endpoint
+// resolved or sent, not proof of who answered.
+package flow
