@@ -1,0 +1,150 @@
+package enrich_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net/netip"
+
+	"github.com/endoflow/endoflow/enrich"
+	"github.com/endoflow/endoflow/flow"
+)
+
+// table is the smallest Resolver; a pdns.Index is the usual one.
+type table map[string][]string
+
+func (t table) LookupAddr(_ context.Context, addr netip.Addr) ([]string, error) {
+	return t[addr.String()], nil
+}
+
+var dns = table{
+	"21.0.0.1": {"updates.word.example"},
+	"21.0.0.2": {"blog.example", "shop.example"},
+}
+
+func visit(device, app, dst string) flow.Record {
+	return flow.Record{
+		Device: device, OS: flow.MacOS, App: flow.App{Name: app}, Proto: flow.TCP,
+		Src: netip.MustParseAddrPort("10.0.0.5:50000"), Dst: netip.MustParseAddrPort(dst), TxBytes: 100, RxBytes: 2000,
+	}
+}
+
+var visits = []flow.Record{
+	visit("mac-1", "Word", "21.0.0.1:443"),
+	visit("mac-2", "Word", "21.0.0.1:443"),
+	visit("mac-2", "Word", "21.0.0.1:443"),
+	visit("mac-2", "Word", "21.0.0.2:80"),
+}
+
+func ExampleContacts_Endpoints() {
+	var c enrich.Contacts
+	for _, rec := range visits {
+		c.Add(rec, rec.Dst)
+	}
+	for e, err := range c.Endpoints(context.Background(), enrich.Join{Resolver: dns}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%s %v %d/%v on %d of %d devices, %d flows\n", e.App, e.Names, e.Port, e.Proto, e.Devices, e.Active, e.Flows)
+	}
+	// Output:
+	// Word [blog.example shop.example] 80/tcp on 1 of 2 devices, 1 flows
+	// Word [updates.word.example] 443/tcp on 2 of 2 devices, 3 flows
+}
+
+func ExampleJoin() {
+	var c enrich.Contacts
+	for _, rec := range visits {
+		c.Add(rec, rec.Dst)
+	}
+	join := enrich.Join{
+		Resolver: dns,
+		Level:    enrich.NameOnly,
+		Expand:   true,
+		Keep:     func(os flow.OS, app string) bool { return os == flow.MacOS },
+	}
+	for e := range c.Endpoints(context.Background(), join) {
+		fmt.Println(e.Name(), e.Devices, e.NamesOnAddress)
+	}
+	// Output:
+	// blog.example 1 2
+	// shop.example 1 2
+	// updates.word.example 2 1
+}
+
+func ExampleContacts_Merge() {
+	var a, b enrich.Contacts
+	a.Add(visits[0], visits[0].Dst)
+	b.Add(visits[1], visits[1].Dst)
+
+	data, err := b.MarshalBinary() // to another machine
+	if err != nil {
+		log.Fatal(err)
+	}
+	var c enrich.Contacts
+	if err := c.UnmarshalBinary(data); err != nil {
+		log.Fatal(err)
+	}
+	a.Merge(&c)
+	fmt.Println(a.Len())
+	// Output: 1
+}
+
+func ExampleContacts_Resolve() {
+	rec := visits[0]
+	rec.OS = flow.OSUnknown // the endpoint record came later
+	var c enrich.Contacts
+	c.Add(rec, rec.Dst)
+	c.Resolve(func(device string) flow.OS { return flow.MacOS })
+
+	join := enrich.Join{Keep: func(os flow.OS, app string) bool { return os == flow.MacOS }}
+	for e := range c.Endpoints(context.Background(), join) {
+		fmt.Println(e.Name(), e.Port)
+	}
+	// Output: 21.0.0.1 443
+}
+
+func ExampleContacts_Addrs() {
+	var c enrich.Contacts
+	for _, rec := range visits {
+		c.Add(rec, rec.Dst)
+	}
+	for addr := range c.Addrs() {
+		fmt.Println(addr)
+	}
+	// Output:
+	// 21.0.0.1
+	// 21.0.0.2
+}
+
+func ExampleEnricher_Flows() {
+	recs := func(yield func(flow.Record, error) bool) {
+		for _, rec := range visits[2:] {
+			if !yield(rec, nil) {
+				return
+			}
+		}
+	}
+	e := enrich.Enricher{Resolver: dns}
+	for f, err := range e.Flows(context.Background(), recs) {
+		fmt.Println(f.Remote, f.Names, err)
+	}
+	// Output:
+	// 21.0.0.1:443 [{updates.word.example resolved}] <nil>
+	// 21.0.0.2:80 [{blog.example resolved} {shop.example resolved}] <nil>
+}
+
+func ExampleEnricher_Names() {
+	rec := visits[0]
+	rec.DstName = "word.example" // seen by the sensor
+	e := enrich.Enricher{Resolver: dns}
+	names, err := e.Names(context.Background(), rec, rec.Dst)
+	fmt.Println(names, err)
+	// Output: [{word.example sensor} {updates.word.example resolved}] <nil>
+}
+
+func ExampleParseLevel() {
+	level, ok := enrich.ParseLevel("address-port")
+	fmt.Println(level, ok)
+	// Output: address-port true
+}

@@ -1,0 +1,142 @@
+// Package wire frames the binary forms of accumulators, so that packages
+// classify and enrich write and check theirs alike:
+//
+//	kind      4 bytes
+//	version   1 byte
+//	body      unsigned varints (package encoding/binary) and bytes
+//	checksum  4 bytes, little endian: CRC-32C of all before it
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+)
+
+// ErrCorrupt is in the chain of the error for a binary form that is damaged.
+var ErrCorrupt = errors.New("corrupt data")
+
+const (
+	headerSize   = 5
+	checksumSize = 4
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// AppendHeader begins a form. kind has 4 bytes.
+func AppendHeader(b []byte, kind string, version byte) []byte {
+	return append(append(b, kind...), version)
+}
+
+// AppendChecksum ends the form that begins at b[start].
+func AppendChecksum(b []byte, start int) []byte {
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
+}
+
+// AppendString appends a length and the bytes of s.
+func AppendString(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+// A Body is a form being read. The first thing wrong with it is kept, after
+// which everything reads as zero; [Body.End] tells.
+type Body struct {
+	what string
+	data []byte // what is left
+	size int
+	err  error
+}
+
+// Open checks the frame of data; what names the form in errors.
+func Open(what, kind string, version byte, data []byte) *Body {
+	r := &Body{what: what, size: len(data)}
+	switch {
+	case len(data) < headerSize+checksumSize:
+		r.Corrupt()
+	case string(data[:len(kind)]) != kind:
+		r.err = fmt.Errorf("%s: data of another kind", what)
+	case data[len(kind)] != version:
+		r.err = fmt.Errorf("%s: unknown version %d", what, data[len(kind)])
+	default:
+		end := len(data) - checksumSize
+		r.data = data[headerSize:end]
+		if crc32.Checksum(data[:end], castagnoli) != binary.LittleEndian.Uint32(data[end:]) {
+			r.err = fmt.Errorf("%s: wrong checksum: %w", what, ErrCorrupt)
+		}
+	}
+	return r
+}
+
+// Corrupt says that what was read last cannot be.
+func (r *Body) Corrupt() {
+	if r.err == nil {
+		r.err = fmt.Errorf("%s: byte %d: %w", r.what, max(0, r.size-checksumSize-len(r.data)), ErrCorrupt)
+	}
+}
+
+// Err returns what was wrong so far.
+func (r *Body) Err() error { return r.err }
+
+// Uvarint reads a number.
+func (r *Body) Uvarint() uint64 {
+	if r.err != nil {
+		return 0
+	}
+	v, n := binary.Uvarint(r.data)
+	if n <= 0 {
+		r.Corrupt()
+		return 0
+	}
+	r.data = r.data[n:]
+	return v
+}
+
+// Below reads a number that must be less than limit.
+func (r *Body) Below(limit int) int {
+	v := r.Uvarint()
+	if r.err == nil && v >= uint64(limit) {
+		r.Corrupt()
+	}
+	if r.err != nil {
+		return 0
+	}
+	return int(v)
+}
+
+// Count reads a number of things, each of at least size bytes, that follow. What
+// is allocated for them is so bounded by the input.
+func (r *Body) Count(size int) int { return r.Below(len(r.data)/size + 1) }
+
+// Positive reads a number of flows; that of nothing is not written.
+func (r *Body) Positive() uint64 {
+	v := r.Uvarint()
+	if v == 0 {
+		r.Corrupt()
+	}
+	return v
+}
+
+// Take reads n bytes, which alias the input.
+func (r *Body) Take(n int) []byte {
+	if r.err == nil && n > len(r.data) {
+		r.Corrupt()
+	}
+	if r.err != nil {
+		return nil
+	}
+	b := r.data[:n]
+	r.data = r.data[n:]
+	return b
+}
+
+// Bytes reads a length and as many bytes, which alias the input.
+func (r *Body) Bytes() []byte { return r.Take(r.Count(1)) }
+
+// End returns the error of reading, or that of bytes left over.
+func (r *Body) End() error {
+	if r.err == nil && len(r.data) > 0 {
+		r.Corrupt()
+	}
+	return r.err
+}
