@@ -14,12 +14,16 @@ import (
 //	Windows Filtering Platform      %%14592 in
 //	permitted or blocked)
 //
-// Src is the end that opened the connection. A blocked connection is a record
+// Src and Dst are as Sysmon and WFP order them, which is by who opened the
+// connection in most events, but not in all: of the 718 events of the real set
+// that were not initiated by the device, 226 are UDP with source port 53, the
+// peer's. A blocked connection is a record
 // like any other: the application did ask for that destination. Device is the
 // computer's name; Execution is Sysmon's ProcessGuid. The events tell no bytes
 // and no end. Sysmon's DestinationHostname is the result of a reverse look-up
 // by Sysmon itself, not a name that the application used, and is not read. A
-// connection whose process Sysmon does not know ("<unknown process>") has no
+// connection whose process Sysmon does not know ("<unknown process>", which some
+// collectors escape) has no
 // application and is not a NULL record.
 // Other events are skipped.
 type Sysmon struct {
@@ -77,7 +81,7 @@ func (s *Sysmon) Decode(line []byte, rec *Record) error {
 	switch path := e.Data[image]; {
 	case isNull(path):
 		rec.Null |= NullApp
-	case path == "<unknown process>":
+	case path == "<unknown process>", path == "&lt;unknown process&gt;":
 		// Sysmon's own word where the process had ended: no application, and
 		// not a record that lost a field.
 	default:

@@ -75,6 +75,9 @@ func (r *Body) Corrupt() {
 	}
 }
 
+// More reports whether anything is left to read.
+func (r *Body) More() bool { return r.err == nil && len(r.data) > 0 }
+
 // Err returns what was wrong so far.
 func (r *Body) Err() error { return r.err }
 

@@ -1,0 +1,308 @@
+package classify_test
+
+import (
+	"fmt"
+	"log"
+	"net/netip"
+	"strings"
+
+	"github.com/endoflow/endoflow/classify"
+	"github.com/endoflow/endoflow/flow"
+)
+
+// The four steps of phase 5 in one loop: label, count, choose, tell.
+func Example() {
+	const file = `
+{"EventID":3,"Hostname":"pc1","UtcTime":"2020-09-01 08:00:00","Image":"C:\\Word.exe","Protocol":"tcp","Initiated":"true","SourceIp":"10.0.0.1","SourcePort":"5000","DestinationIp":"17.0.0.1","DestinationPort":"443"}
+{"EventID":3,"Hostname":"pc2","UtcTime":"2020-09-01 08:00:01","Image":"C:\\Word.exe","Protocol":"tcp","Initiated":"true","SourceIp":"10.0.0.2","SourcePort":"5000","DestinationIp":"10.0.0.1","DestinationPort":"445"}
+{"EventID":3,"Hostname":"pc2","UtcTime":"2020-09-01 08:00:02","Image":"C:\\Game.exe","Protocol":"tcp","Initiated":"true","SourceIp":"10.0.0.2","SourcePort":"5001","DestinationIp":"17.0.0.9","DestinationPort":"443"}
+`
+	var census classify.Census
+	labeler := classify.Strict{}
+	for rec, err := range flow.NewReader(strings.NewReader(file), "sysmon.jsonl").All() {
+		if err != nil {
+			log.Print(err)
+			continue
+		}
+		census.Add(rec, labeler.Label(rec))
+	}
+	windows := classify.Only(flow.Windows)
+	fmt.Println("applications:", census.Prevalent(windows, 0.5))
+	for _, step := range census.Funnel(windows, 0.5) {
+		fmt.Printf("%-10v removes %d, leaves %d\n", step.Filter, step.Removed, step.Left)
+	}
+	// Output:
+	// applications: [Word.exe]
+	// null       removes 0, leaves 3
+	// os         removes 0, leaves 3
+	// prevalence removes 1, leaves 2
+	// direction  removes 1, leaves 1
+}
+
+func ExamplePaper_Label() {
+	rec := flow.Record{
+		Src:    netip.MustParseAddrPort("[2a00::d1]:5000"),
+		Dst:    netip.MustParseAddrPort("[2a00::1]:443"),
+		Native: flow.NativeOut,
+	}
+	fmt.Println("paper: ", classify.Paper{}.Label(rec).Direction) // IPv6 is never of RFC 1918
+	fmt.Println("strict:", classify.Strict{}.Label(rec).Direction)
+	// Output:
+	// paper:  NAT
+	// strict: Outbound
+}
+
+func ExampleStrict_Label() {
+	strict := classify.Strict{
+		Scopes: flow.Scopes{Site: []netip.Prefix{netip.MustParsePrefix("64.100.0.0/16")}},
+		Listening: func(device string, proto flow.Proto, port uint16) bool {
+			return device == "d1" && proto == flow.TCP && port == 22
+		},
+	}
+	for _, ends := range []string{
+		"10.0.0.5:5000 17.0.0.1:443",
+		"10.0.0.5:22 17.0.0.2:5000",
+		"10.0.0.5:5000 64.100.1.1:443",
+		"10.0.0.5:5353 224.0.0.251:5353",
+		"[fe80::1]:5000 [2a00::1]:443",
+	} {
+		src, dst, _ := strings.Cut(ends, " ")
+		rec := flow.Record{Device: "d1", Proto: flow.TCP, Src: netip.MustParseAddrPort(src), Dst: netip.MustParseAddrPort(dst)}
+		l := strict.Label(rec)
+		fmt.Printf("%s > %s: %v by %v\n", src, dst, l.Direction, l.Basis)
+	}
+	// Output:
+	// 10.0.0.5:5000 > 17.0.0.1:443: Outbound by scope
+	// 10.0.0.5:22 > 17.0.0.2:5000: Inbound by listening port
+	// 10.0.0.5:5000 > 64.100.1.1:443: Internal by scope
+	// 10.0.0.5:5353 > 224.0.0.251:5353: Multicast by scope
+	// [fe80::1]:5000 > [2a00::1]:443: Unknown by none
+}
+
+func ExampleLabel_Remote() {
+	// NVM may write the device's own end first, whoever opened the flow.
+	rec := flow.Record{
+		Src:    netip.MustParseAddrPort("10.0.0.5:22"),
+		Dst:    netip.MustParseAddrPort("17.0.0.2:5000"),
+		Native: flow.NativeIn,
+	}
+	l := classify.Strict{}.Label(rec)
+	fmt.Println(l.Direction, "from", l.Remote(rec))
+	// Output: Inbound from 17.0.0.2:5000
+}
+
+func ExampleAgreement_Add() {
+	var agreement classify.Agreement
+	labeler := classify.Strict{}
+	for _, rec := range []flow.Record{
+		{Src: netip.MustParseAddrPort("10.0.0.5:5000"), Dst: netip.MustParseAddrPort("17.0.0.1:443"), Native: flow.NativeOut},
+		{Src: netip.MustParseAddrPort("[2a00::d1]:5000"), Dst: netip.MustParseAddrPort("[2a00::1]:443"), Native: flow.NativeOut},
+	} {
+		bare := rec
+		bare.Native = flow.NativeUnknown
+		agreement.Add(rec.Native, labeler.Label(bare).Direction, labeler.Label(rec).Direction)
+	}
+	for _, row := range agreement.Rows() {
+		fmt.Println(row.Native, row.Rule, row.Final, row.Flows, row.Agrees)
+	}
+	// Output:
+	// out Outbound Outbound 1 true
+	// out NAT Outbound 1 false
+}
+
+func ExampleAgreement_Rows() {
+	var agreement classify.Agreement
+	agreement.Add(flow.NativeLocal, classify.Outbound, classify.Internal)
+	fmt.Println(agreement.Rows()[0].Explanation)
+	// Output: both ends in networks that the sensor was told are local, and the rule was not: name them as site networks
+}
+
+func ExampleAgreement_Merge() {
+	var monday, tuesday classify.Agreement
+	monday.Add(flow.NativeOut, classify.Outbound, classify.Outbound)
+	tuesday.Add(flow.NativeOut, classify.Outbound, classify.Outbound)
+	monday.Merge(&tuesday)
+	fmt.Println(monday.Rows()[0].Flows)
+	// Output: 2
+}
+
+func ExampleAgreement_AppendBinary() {
+	var here, there classify.Agreement
+	here.Add(flow.NativeIn, classify.Inbound, classify.Inbound)
+	data, err := here.AppendBinary(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(there.UnmarshalBinary(data), there.Rows()[0].Native)
+	// Output: <nil> in
+}
+
+func ExampleAgreement_UnmarshalBinary() {
+	var agreement classify.Agreement
+	fmt.Println(agreement.UnmarshalBinary([]byte("damaged beyond repair")))
+	// Output: agreement: data of another kind
+}
+
+// office is a Census of three devices, of which one is not known to run any
+// system.
+func office() *classify.Census {
+	var c classify.Census
+	out := classify.Label{Direction: classify.Outbound}
+	for _, rec := range []flow.Record{
+		{Device: "d1", OS: flow.MacOS, App: flow.App{Name: "Word"}},
+		{Device: "d1", OS: flow.MacOS, App: flow.App{Name: "ssh"}},
+		{Device: "d2", OS: flow.MacOS, App: flow.App{Name: "Word"}},
+		{Device: "d3", App: flow.App{Name: "Word"}},
+		{Device: "d3", Null: flow.NullApp},
+	} {
+		c.Add(rec, out)
+	}
+	c.Add(flow.Record{Device: "d2", OS: flow.MacOS, App: flow.App{Name: "Word"}}, classify.Label{Direction: classify.Multicast})
+	return &c
+}
+
+func ExampleCensus_Add() {
+	var c classify.Census
+	rec := flow.Record{Device: "d1", OS: flow.MacOS, App: flow.App{Name: "Word"}}
+	c.Add(rec, classify.Strict{}.Label(rec))
+	fmt.Println(c.Directions()[0])
+	// Output: {macos Unknown 1}
+}
+
+func ExampleCensus_SetOS() {
+	c := office()
+	fmt.Println(c.OS("d3"), c.Population(classify.Only(flow.Windows)))
+	c.SetOS("d3", flow.Windows) // its endpoint record came last
+	fmt.Println(c.OS("d3"), c.Population(classify.Only(flow.Windows)))
+	// Output:
+	// unknown 0
+	// windows 1
+}
+
+func ExampleCensus_OS() {
+	c := office()
+	fmt.Println(c.OS("d1"), c.OS("never seen"))
+	// Output: macos unknown
+}
+
+func ExampleCensus_Ambiguous() {
+	c := office()
+	c.SetOS("d1", flow.Windows)
+	fmt.Println(c.OS("d1"), c.Ambiguous())
+	// Output: windows 1
+}
+
+func ExampleCensus_Population() {
+	c := office()
+	fmt.Println(c.Population(classify.AnyOS), c.Population(classify.Only(flow.MacOS)))
+	// Output: 3 2
+}
+
+func ExampleCensus_Nulls() {
+	for _, row := range office().Nulls() {
+		fmt.Println(row.Null, row.Flows)
+	}
+	// Output: app 1
+}
+
+func ExampleCensus_Directions() {
+	for _, row := range office().Directions() {
+		fmt.Println(row.OS, row.Direction, row.Flows)
+	}
+	// Output:
+	// unknown Outbound 1
+	// macos Outbound 3
+	// macos Multicast 1
+}
+
+func ExampleCensus_Apps() {
+	for _, row := range office().Apps(classify.Only(flow.MacOS)) {
+		fmt.Printf("%s: %d devices (%.0f %%), %d flows, %d Outbound\n", row.App, row.Devices, 100*row.Prevalence, row.Flows, row.Outbound)
+	}
+	// Output:
+	// Word: 2 devices (100 %), 3 flows, 2 Outbound
+	// ssh: 1 devices (50 %), 1 flows, 1 Outbound
+}
+
+func ExampleCensus_Prevalent() {
+	c := office()
+	fmt.Println(c.Prevalent(classify.Only(flow.MacOS), 0.05))
+	fmt.Println(c.Prevalent(classify.Only(flow.MacOS), 0.5)) // more than half
+	// Output:
+	// [Word ssh]
+	// [Word]
+}
+
+func ExampleCensus_Funnel() {
+	for _, step := range office().Funnel(classify.Only(flow.MacOS), 0.5) {
+		fmt.Println(step.Filter, step.Removed, step.Left)
+	}
+	// Output:
+	// null 1 5
+	// os 1 4
+	// prevalence 1 3
+	// direction 1 2
+}
+
+func ExampleCensus_Merge() {
+	day, more := office(), office()
+	day.Merge(more)
+	fmt.Println(day.Population(classify.AnyOS), day.Directions()[0].Flows) // the same devices, more flows
+	// Output: 3 2
+}
+
+func ExampleCensus_AppendBinary() {
+	data, err := office().AppendBinary(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	var c classify.Census
+	if err := c.UnmarshalBinary(data); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(c.Population(classify.AnyOS))
+	// Output: 3
+}
+
+func ExampleCensus_UnmarshalBinary() {
+	data, err := office().AppendBinary(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	data[20] ^= 1
+	fmt.Println(new(classify.Census).UnmarshalBinary(data))
+	// Output: census: wrong checksum: corrupt data
+}
+
+func ExampleOnly() {
+	fmt.Println(classify.Only(flow.MacOS, flow.Linux), classify.AnyOS)
+	// Output: macos+linux any
+}
+
+func ExampleOSSet_Has() {
+	fmt.Println(classify.Only(flow.MacOS).Has(flow.Windows), classify.AnyOS.Has(flow.OSUnknown))
+	// Output: false true
+}
+
+func ExampleSupport_Share() {
+	fmt.Println(classify.Support{Devices: 3, Active: 4}.Share())
+	// Output: 0.75
+}
+
+func ExampleSupport_Wilson() {
+	for _, s := range []classify.Support{{Devices: 1, Active: 1}, {Devices: 10, Active: 10}, {Devices: 1000, Active: 1000}} {
+		lo, hi := s.Wilson(1.96)
+		fmt.Printf("%d of %d: %.3f to %.3f\n", s.Devices, s.Active, lo, hi)
+	}
+	// Output:
+	// 1 of 1: 0.207 to 1.000
+	// 10 of 10: 0.722 to 1.000
+	// 1000 of 1000: 0.996 to 1.000
+}
+
+func ExampleSupport_Endogeneity() {
+	licence := classify.Support{Devices: 97, Active: 100}
+	document := classify.Support{Devices: 1, Active: 100}
+	fmt.Println(licence.Endogeneity(classify.DefaultThreshold), document.Endogeneity(classify.DefaultThreshold))
+	// Output: endogenous exogenous
+}
