@@ -17,10 +17,11 @@ const furtherReport = "further report of a connection"
 // bounds the memory that a file without end reports takes.
 const maxOpen = 1 << 20
 
-// maxEarly is how many end reports of one device are remembered before its
-// first start report shows that it sends start reports at all. By default an
-// agent sends end reports only, and then there is nothing to remember.
-const maxEarly = 16
+// maxEarly is how many end reports of one device in one file are remembered
+// before its first start report there shows that it sends start reports at all.
+// By default an agent sends end reports only, and remembering all of those would
+// take memory in proportion to the flows.
+const maxEarly = 64
 
 // A connection is what the reports of one connection have in common.
 type connection struct {
@@ -34,18 +35,30 @@ func connectionOf(rec Record) connection {
 	return connection{rec.Device, rec.Execution, rec.Proto, rec.Src, rec.Dst, rec.Start.UnixNano()}
 }
 
+// hash stands for a connection that has ended, in 8 bytes instead of 112. Two
+// of a billion connections share one with a probability of 3 %.
+func (c connection) hash() uint64 { return maphash.Comparable(hashSeed, c) }
+
+var hashSeed = maphash.MakeSeed()
+
 // connections folds the reports that one file holds. The first report of a
 // connection counts as its record, the others as skipped lines.
 type connections struct {
-	waiting map[connection]Record
+	waiting map[connection]open
 	devices map[string]*deviceReports
-	ended   []connection // ended here; their start reports may be in another file
+	ended   []uint64 // hashes of what ended here; the start reports may be in another file
+}
+
+// open is a connection that has not ended yet, as far as is known.
+type open struct {
+	Record
+	began bool // its start report is here, so that no other file has reports before it
 }
 
 // deviceReports is what is known of a device's way of reporting.
 type deviceReports struct {
-	starts bool         // it sends start or periodic reports
-	early  []connection // ended before that was known
+	starts bool     // it sends start or periodic reports
+	early  []uint64 // hashes of what ended before that was known
 }
 
 // add takes a report and appends the record that it completes.
@@ -53,25 +66,28 @@ func (c *connections) add(rec Record, recs []Record) ([]Record, error) {
 	key := connectionOf(rec)
 	first, known := c.waiting[key]
 	if rec.Report == ReportEnd {
-		if known {
-			delete(c.waiting, key)
-			return append(recs, fold(first, rec)), Skip(furtherReport)
+		if !first.began {
+			c.noteEnd(key.device, key.hash())
 		}
-		c.noteEnd(key)
-		return append(recs, rec), nil
+		if !known {
+			return append(recs, rec), nil
+		}
+		delete(c.waiting, key)
+		return append(recs, fold(first.Record, rec)), Skip(furtherReport)
 	}
 	c.noteStart(key.device)
+	began := rec.Report == ReportStart
 	if known {
-		c.waiting[key] = fold(first, rec)
+		c.waiting[key] = open{fold(first.Record, rec), first.began || began}
 		return recs, Skip(furtherReport)
 	}
 	if len(c.waiting) >= maxOpen {
 		return append(recs, rec), nil
 	}
 	if c.waiting == nil {
-		c.waiting = make(map[connection]Record)
+		c.waiting = make(map[connection]open)
 	}
-	c.waiting[key] = rec
+	c.waiting[key] = open{rec, began}
 	return recs, nil
 }
 
@@ -95,20 +111,20 @@ func (c *connections) noteStart(device string) {
 	}
 }
 
-func (c *connections) noteEnd(key connection) {
-	switch d := c.device(key.device); {
+func (c *connections) noteEnd(device string, hash uint64) {
+	switch d := c.device(device); {
 	case d.starts:
-		c.ended = append(c.ended, key)
+		c.ended = append(c.ended, hash)
 	case len(d.early) < maxEarly:
-		d.early = append(d.early, key)
+		d.early = append(d.early, hash)
 	}
 }
 
-// open returns the connections that have not ended, by start time.
-func (c *connections) open() []Record {
+// rest returns the connections that have not ended, by start time.
+func (c *connections) rest() []Record {
 	recs := make([]Record, 0, len(c.waiting))
-	for _, rec := range c.waiting {
-		recs = append(recs, rec)
+	for _, o := range c.waiting {
+		recs = append(recs, o.Record)
 	}
 	sortByStart(recs)
 	return recs
@@ -165,7 +181,6 @@ type pending struct {
 	mu      sync.Mutex
 	waiting map[connection]Record
 	ended   map[uint64]struct{}
-	seed    maphash.Seed
 	further int64 // records counted in one file that turned out to be reports
 }
 
@@ -176,17 +191,22 @@ func (p *pending) take(c *connections) {
 	if p.waiting == nil {
 		p.waiting = make(map[connection]Record)
 		p.ended = make(map[uint64]struct{})
-		p.seed = maphash.MakeSeed()
 	}
-	for key, rec := range c.waiting {
+	for key, o := range c.waiting {
+		rec := o.Record
 		if other, ok := p.waiting[key]; ok {
 			rec = fold(other, rec)
 			p.further++
 		}
 		p.waiting[key] = rec
 	}
-	for _, key := range c.ended {
-		p.ended[maphash.Comparable(p.seed, key)] = struct{}{}
+	for _, hash := range c.ended {
+		p.ended[hash] = struct{}{}
+	}
+	for _, d := range c.devices {
+		for _, hash := range d.early {
+			p.ended[hash] = struct{}{}
+		}
 	}
 }
 
@@ -196,7 +216,7 @@ func (p *pending) rest(counts *Counts) []Record {
 	defer p.mu.Unlock()
 	var recs []Record
 	for key, rec := range p.waiting {
-		if _, ok := p.ended[maphash.Comparable(p.seed, key)]; ok {
+		if _, ok := p.ended[key.hash()]; ok {
 			p.further++
 		} else {
 			recs = append(recs, rec)

@@ -80,6 +80,16 @@ func TestReports(t *testing.T) {
 			map[outcome]int{{"A", 5001, "end", 90, 30}: 1, {"A", 5002, "start", 0, 0}: 1}, 1,
 		},
 		{
+			"start in one file, end alone in another, where the device starts nothing",
+			[]string{report("A", 1, stageStart, 0, 0), report("A", 1, stageEnd, 90, 30)},
+			map[outcome]int{{"A", 5001, "end", 90, 30}: 1}, 1,
+		},
+		{
+			"start in one file, periodic and end in another",
+			[]string{report("A", 1, stageStart, 0, 0), report("A", 1, stagePeriodic, 60, 10) + "\n" + report("A", 1, stageEnd, 90, 30)},
+			map[outcome]int{{"A", 5001, "end", 90, 30}: 1}, 2,
+		},
+		{
 			"start, periodic and end in three files",
 			[]string{
 				report("A", 1, stageStart, 0, 0) + "\n" + report("A", 7, stageStart, 0, 0),

@@ -146,5 +146,5 @@ func (d *decoder) Close(recs []Record, counts *Counts) []Record {
 		d.across.take(&d.conns)
 		return recs
 	}
-	return append(recs, d.conns.open()...)
+	return append(recs, d.conns.rest()...)
 }

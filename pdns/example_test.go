@@ -1,0 +1,283 @@
+package pdns_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing/fstest"
+
+	"github.com/endoflow/endoflow/pdns"
+)
+
+// The whole use: records in, an Index out, names for an address.
+func Example() {
+	// Step 1: the records of a stream, here Zeek's dns.log as JSON.
+	in := strings.NewReader(`{"ts":1600000000,"query":"www.shop.example","qtype":1,"answers":["shop.cdn.example","192.0.2.7"],"TTLs":[300,20]}
+{"ts":1600000100,"query":"img.shop.example","qtype":1,"answers":["192.0.2.7"],"TTLs":[60]}
+`)
+	r := pdns.NewReader(in, "dns.log")
+	r.Format = new(pdns.Zeek)
+
+	// Step 2: gather them. A bad line is reported and the rest is read.
+	var b pdns.Builder
+	for rec, err := range r.All() {
+		if err != nil {
+			log.Print(err)
+			continue
+		}
+		b.Add(rec)
+	}
+
+	// Step 3: ask.
+	idx := b.Build()
+	for _, n := range idx.Lookup(netip.MustParseAddr("192.0.2.7")) {
+		fmt.Println(n.Name, n.Evidence, n.Count, n.Last.Format("15:04:05"))
+	}
+	// Output:
+	// www.shop.example via-cname 1 12:26:40
+	// img.shop.example asked 1 12:28:20
+}
+
+func ExampleReader() {
+	for _, stream := range []struct{ name, text string }{
+		{"cof.jsonl", `{"rrname":"www.example.","rrtype":"A","rdata":["192.0.2.1","192.0.2.2"],"time_first":1600000000,"time_last":1600000060,"count":3}`},
+		{"dns.log", "#separator \\x09\n#path\tdns\n#fields\tts\tquery\tqtype\tanswers\tTTLs\n" +
+			"1600000000.5\twww.example\t1\tcdn.example,192.0.2.1\t300.0,20.0\n"},
+		{"sysmon.jsonl", `{"EventID":22,"UtcTime":"2020-09-13 12:26:40.500","QueryName":"www.example","QueryStatus":"0","QueryResults":"type:  5 cdn.example;::ffff:192.0.2.1;"}`},
+	} {
+		// The format is found by the first line that tells it.
+		for rec, err := range pdns.NewReader(strings.NewReader(stream.text), stream.name).All() {
+			if err != nil {
+				log.Fatal(err)
+			}
+			fmt.Printf("%s: %q asked, %s %s %s, seen %d\n", stream.name, rec.Query, rec.RRName, rec.RRType, rec.RData, rec.Count)
+		}
+	}
+	// Output:
+	// cof.jsonl: "" asked, www.example A 192.0.2.1, seen 3
+	// cof.jsonl: "" asked, www.example A 192.0.2.2, seen 3
+	// dns.log: "www.example" asked, www.example CNAME cdn.example, seen 1
+	// dns.log: "www.example" asked, cdn.example A 192.0.2.1, seen 1
+	// sysmon.jsonl: "www.example" asked, www.example CNAME cdn.example, seen 1
+	// sysmon.jsonl: "www.example" asked, cdn.example A 192.0.2.1, seen 1
+}
+
+func ExampleReader_Counts() {
+	r := pdns.NewReader(strings.NewReader(`{"rrname":"www.example","rrtype":"A","rdata":"192.0.2.1"}
+{"rrname":"www.example","rrtype":"A","rdata":"not an address"}
+{"rrname":"www.example","rrtype":"TXT","rdata":"v=spf1 -all"}
+`), "cof.jsonl")
+	for _, err := range r.All() {
+		if pe, ok := errors.AsType[*pdns.ParseError](err); ok {
+			fmt.Println(pe)
+		}
+	}
+	c := r.Counts()
+	fmt.Println(c.Lines, "lines:", c.Records, "with records,", c.Errors, "bad, skipped", c.Skipped)
+	// Output:
+	// cof.jsonl:2: field rdata: not an IPv4 address
+	// 3 lines: 1 with records, 1 bad, skipped map[not of type A, AAAA or CNAME:1]
+}
+
+func ExampleDetect() {
+	fmt.Printf("%T\n", pdns.Detect([]byte(`{"rrname":"www.example.","rrtype":"A","rdata":"192.0.2.1"}`)))
+	// Output: *pdns.COF
+}
+
+// Many files, a Builder for each worker, one Index.
+func ExampleFiles() {
+	files := pdns.Files{
+		FS: fstest.MapFS{
+			"day1.jsonl": {Data: []byte(`{"rrname":"a.example","rrtype":"A","rdata":"192.0.2.1"}`)},
+			"day2.jsonl": {Data: []byte(`{"rrname":"b.example","rrtype":"A","rdata":"192.0.2.1"}`)},
+		},
+		Patterns: []string{"*.jsonl"},
+	}
+	var mu sync.Mutex
+	var sum pdns.Builder
+	counts, err := files.Read(context.Background(), func(recs iter.Seq2[pdns.Record, error]) error {
+		var b pdns.Builder
+		for rec, err := range recs {
+			if err != nil {
+				return err
+			}
+			b.Add(rec)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		sum.Merge(&b)
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	names, _ := sum.Build().LookupAddr(context.Background(), netip.MustParseAddr("192.0.2.1"))
+	fmt.Println(counts.Files, names)
+	// Output: 2 [a.example b.example]
+}
+
+// A format of one's own: "time query address".
+type querylog struct{}
+
+func (querylog) Decode(line []byte, recs []pdns.Record) ([]pdns.Record, error) {
+	fields := bytes.Fields(line)
+	if len(fields) != 3 {
+		return recs, errors.New("not three fields")
+	}
+	if string(fields[2]) == "NXDOMAIN" {
+		return recs, pdns.Skip("failed query")
+	}
+	addr, err := netip.ParseAddr(string(fields[2]))
+	if err != nil {
+		return recs, pdns.BadField("address", errors.New("not an address"))
+	}
+	rec := pdns.Record{RRName: string(fields[1]), RRType: pdns.A, RData: addr.String(), Count: 1, Query: string(fields[1])}
+	if addr.Is6() {
+		rec.RRType = pdns.AAAA
+	}
+	return append(recs, rec), nil
+}
+
+func ExampleFormat() {
+	r := pdns.NewReader(strings.NewReader("1 www.example 192.0.2.1\n2 nosuch.example NXDOMAIN\n3 www.example 192.0.2\n"), "query.log")
+	r.Format = querylog{}
+	for rec, err := range r.All() {
+		if err != nil {
+			fmt.Println(err)
+			continue
+		}
+		fmt.Println(rec.Query, rec.RData)
+	}
+	fmt.Println(r.Counts().Skipped)
+	// Output:
+	// www.example 192.0.2.1
+	// query.log:3: field address: not an address
+	// map[failed query:1]
+}
+
+func ExampleSkip() {
+	err := pdns.Skip("failed query")
+	fmt.Println(errors.Is(err, pdns.ErrSkip), err)
+	// Output: true failed query
+}
+
+func ExampleBadField() {
+	fmt.Println(pdns.BadField("address", errors.New("not an address")))
+	// Output: field address: not an address
+}
+
+func ExampleRecord_Addr() {
+	fmt.Println(pdns.Record{RRType: pdns.AAAA, RData: "::ffff:192.0.2.1"}.Addr())
+	fmt.Println(pdns.Record{RRType: pdns.CNAME, RData: "cdn.example"}.Addr())
+	// Output:
+	// 192.0.2.1 true
+	// invalid IP false
+}
+
+func ExampleParseType() {
+	aaaa, _ := pdns.ParseType("aaaa")
+	https, _ := pdns.ParseType("65")
+	fmt.Println(aaaa, https)
+	// Output: AAAA TYPE65
+}
+
+// Only the addresses met in flows matter: all other rows are let go.
+func ExampleFilter() {
+	seen := []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}
+	f := pdns.NewFilter(uint(len(seen)), 0.001)
+	for _, addr := range seen {
+		f.Add(addr)
+	}
+	fmt.Println(f.MayContain(netip.MustParseAddr("::ffff:192.0.2.1")))
+
+	b := pdns.Builder{Filter: f}
+	b.Add(pdns.Record{RRName: "a.example", RRType: pdns.A, RData: "192.0.2.1"})
+	b.Add(pdns.Record{RRName: "b.example", RRType: pdns.A, RData: "198.51.100.1"})
+	fmt.Println(b.Stats().Thinned, "of", b.Stats().Rows, "rows thinned")
+	// Output:
+	// true
+	// 1 of 2 rows thinned
+}
+
+// Filters of parts of the flows make one of all. They must have been made with
+// the same arguments.
+func ExampleFilter_Merge() {
+	f, g := pdns.NewFilter(100, 0.001), pdns.NewFilter(100, 0.001)
+	g.Add(netip.MustParseAddr("192.0.2.1"))
+	if err := f.Merge(g); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(f.MayContain(netip.MustParseAddr("192.0.2.1")))
+	// Output: true
+}
+
+// The CNAME row and the address row need not meet in one Builder.
+func ExampleBuilder_Merge() {
+	var b, other pdns.Builder
+	b.Add(pdns.Record{RRName: "edge.cdn.example", RRType: pdns.A, RData: "192.0.2.1"})
+	other.Add(pdns.Record{RRName: "www.example", RRType: pdns.CNAME, RData: "edge.cdn.example"})
+	b.Merge(&other)
+	names, _ := b.Build().LookupAddr(context.Background(), netip.MustParseAddr("192.0.2.1"))
+	fmt.Println(names)
+	// Output: [www.example]
+}
+
+// The paper's literal pairs, from the same Index.
+func ExampleIndex_Mode() {
+	var b pdns.Builder
+	b.Add(pdns.Record{RRName: "www.example", RRType: pdns.CNAME, RData: "edge.cdn.example"})
+	b.Add(pdns.Record{RRName: "edge.cdn.example", RRType: pdns.A, RData: "192.0.2.1"})
+	idx, addr := b.Build(), netip.MustParseAddr("192.0.2.1")
+	for _, mode := range []pdns.Mode{pdns.Query, pdns.Owner} {
+		names, _ := idx.Mode(mode).LookupAddr(context.Background(), addr)
+		fmt.Println(mode, names)
+	}
+	// Output:
+	// query [www.example]
+	// owner [edge.cdn.example]
+}
+
+func ExampleIndex_Lookup() {
+	var b pdns.Builder
+	for _, query := range []string{"www.example", "cdn.example"} {
+		b.Add(pdns.Record{RRName: "cdn.example", RRType: pdns.A, RData: "192.0.2.1", Query: query})
+	}
+	idx := b.Build()
+	for _, n := range idx.Lookup(netip.MustParseAddr("192.0.2.1")) {
+		fmt.Println(n.Name, n.Evidence, n.Count)
+	}
+	fmt.Println(idx.Lookup(netip.MustParseAddr("192.0.2.2")) == nil)
+	// Output:
+	// www.example via-cname 1
+	// cdn.example asked+owned 2
+	// true
+}
+
+func ExampleIndex_LookupAddr() {
+	var b pdns.Builder
+	b.Add(pdns.Record{RRName: "www.example", RRType: pdns.A, RData: "192.0.2.1"})
+	names, err := b.Build().LookupAddr(context.Background(), netip.MustParseAddr("192.0.2.1"))
+	fmt.Println(names, err)
+	// Output: [www.example] <nil>
+}
+
+func ExampleIndex_Addrs() {
+	var b pdns.Builder
+	b.Add(pdns.Record{RRName: "www.example", RRType: pdns.AAAA, RData: "2001:db8::1"})
+	b.Add(pdns.Record{RRName: "www.example", RRType: pdns.A, RData: "192.0.2.1"})
+	idx := b.Build()
+	for addr := range idx.Addrs() {
+		fmt.Println(addr)
+	}
+	fmt.Println(idx.Stats().Addresses, "addresses,", idx.Stats().Pairs, "pairs")
+	// Output:
+	// 192.0.2.1
+	// 2001:db8::1
+	// 2 addresses, 2 pairs
+}

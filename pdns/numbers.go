@@ -1,0 +1,80 @@
+package pdns
+
+import "hash/maphash"
+
+// numbers gives keys consecutive numbers, from 0, in the order in which they
+// come. The zero value is empty.
+//
+// It is an open-addressing table with linear probing. A slot holds 32 bits of
+// the key's hash and the key's number plus one, so that a probe touches a key
+// only where the hashes agree, and growing touches none.
+type numbers[K comparable] struct {
+	keys  []K
+	slots []uint64 // hash<<32 | number+1; 0 is free
+	seed  maphash.Seed
+}
+
+// maxNumbers bounds the keys of a table.
+const maxNumbers = 1 << 31
+
+func (t *numbers[K]) find(key K) (n uint32, ok bool) {
+	if len(t.slots) == 0 {
+		return 0, false
+	}
+	_, n, ok = t.probe(uint32(maphash.Comparable(t.seed, key)), key)
+	return n, ok
+}
+
+// probe returns the slot of a key with a hash, or the free slot for it.
+func (t *numbers[K]) probe(hash uint32, key K) (slot int, n uint32, ok bool) {
+	mask := len(t.slots) - 1
+	for i := int(hash) & mask; ; i = (i + 1) & mask {
+		s := t.slots[i]
+		if s == 0 {
+			return i, 0, false
+		}
+		if n := uint32(s) - 1; uint32(s>>32) == hash && t.keys[n] == key {
+			return i, n, true
+		}
+	}
+}
+
+// add returns the number of a key, and whether it is new. There must be room
+// for it.
+func (t *numbers[K]) add(key K) (n uint32, isNew bool) {
+	if 4*(len(t.keys)+1) > 3*len(t.slots) {
+		t.grow(2 * len(t.slots))
+	}
+	hash := uint32(maphash.Comparable(t.seed, key))
+	slot, n, ok := t.probe(hash, key)
+	if ok {
+		return n, false
+	}
+	n = uint32(len(t.keys))
+	t.keys = append(t.keys, key)
+	t.slots[slot] = uint64(hash)<<32 | uint64(n+1)
+	return n, true
+}
+
+// grow makes the table one of n slots, a power of two.
+func (t *numbers[K]) grow(n int) {
+	if len(t.slots) == 0 {
+		t.seed = maphash.MakeSeed()
+	}
+	old := t.slots
+	t.slots = make([]uint64, max(n, 16))
+	mask := len(t.slots) - 1
+	for _, s := range old {
+		if s == 0 {
+			continue
+		}
+		i := int(s>>32) & mask
+		for t.slots[i] != 0 {
+			i = (i + 1) & mask
+		}
+		t.slots[i] = s
+	}
+}
+
+// full reports whether there may be no room for a few keys more.
+func (t *numbers[K]) full() bool { return len(t.keys) >= maxNumbers-4 }
