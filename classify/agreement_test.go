@@ -45,7 +45,7 @@ func TestAgreement(t *testing.T) {
 		{Native: flow.NativeUnknown, Rule: classify.Unknown, Final: classify.Unknown, Flows: 1, Agrees: true},
 		{Native: flow.NativeUnknown, Rule: classify.Outbound, Final: classify.Outbound, Flows: 1, Agrees: true},
 		{Native: flow.NativeOut, Rule: classify.Outbound, Final: classify.Outbound, Flows: 2, Agrees: true},
-		{Native: flow.NativeOut, Rule: classify.Inbound, Final: classify.Outbound, Flows: 1},
+		{Native: flow.NativeOut, Rule: classify.Inbound, Final: classify.Internal, Flows: 1},
 		{Native: flow.NativeOut, Rule: classify.NAT, Final: classify.Outbound, Flows: 1},
 		{Native: flow.NativeIn, Rule: classify.Unknown, Final: classify.Inbound, Flows: 1},
 		{Native: flow.NativeIn, Rule: classify.Internal, Final: classify.Internal, Flows: 1, Agrees: true},

@@ -138,12 +138,14 @@ func slowStrict(table map[string]string, src, dst string, native flow.Native, ow
 	}
 	bothG := src == "G" && dst == "G"
 	switch {
-	case native == flow.NativeOut && bothG:
+	case native == flow.NativeOut && dst == "G":
 		return "Outbound", classify.BasisNative, false
+	case native == flow.NativeOut && ownDst:
+		return "Outbound", classify.BasisNative, true
+	case native == flow.NativeOut && dst == "P":
+		return "Internal", classify.BasisNative, false
 	case native == flow.NativeIn && bothG:
 		return "Inbound", classify.BasisNative, true
-	case native == flow.NativeOut:
-		return "Outbound", classify.BasisNative, src == "G"
 	case native == flow.NativeIn:
 		return "Inbound", classify.BasisNative, src == "G"
 	case native == flow.NativeLocal && (bothG || src+dst == "PG" || src+dst == "GP"):

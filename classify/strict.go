@@ -33,9 +33,10 @@ import (
 // in P, L, G or N; the other pairs mean the same whoever opened them. In this
 // order:
 //
-//  1. The sensor's word (flow.Native). Out and In make the flow Outbound or
-//     Inbound, whatever the device's own address is: a global IPv6 address, a
-//     link-local or an unspecified one. Local makes a pair of P and G
+//  1. The sensor's word (flow.Native). Out to G makes the flow Outbound, and In
+//     makes it Inbound, whatever the device's own address is: a global IPv6
+//     address, a link-local or an unspecified one. Out to P is Internal, also
+//     from a device with a public address. Local makes a pair of P and G
 //     Internal; Transit makes a pair of two G NAT. Transit says nothing of
 //     other pairs, since a sensor that was never told its networks says it of
 //     every flow.
@@ -53,9 +54,9 @@ import (
 // initiator as Src, but NVM may always put the device's own end there
 // (method.md C.3), and so does Sysmon in much of what the device did not
 // initiate: of 718 such events in hand, 226 are a DNS server's own port 53. So
-// order is trusted last: the one end in G is the remote one; of two, Dst is if
-// the device opened the connection, and Src if it accepted it. The last is
-// wrong where the sensor wrote its own end first; Strict.Local puts it right.
+// order is trusted only for what the device opened, on which all sensors agree:
+// Dst is remote. Of what it accepted, the one end in G is; of two, Src. The last
+// is wrong where the sensor wrote its own end first; Strict.Local puts it right.
 //
 // Paper: the paper has the 2x2 rule of [Paper] only. The table and the order of
 // evidence are method.md C.4 and C.5; the fan-in of ports, which C.4 has as its
@@ -125,12 +126,16 @@ func talks(g group) bool { return g == groupP || g == groupL || g == groupG || g
 func (s Strict) Label(rec flow.Record) Label {
 	src, dst := groupOf[s.Scopes.Of(rec.Src.Addr())], groupOf[s.Scopes.Of(rec.Dst.Addr())]
 	basis := BasisScope
+	ownDst := false
 	if s.Local != nil && rec.Device != "" && open(src, dst) {
 		if src != groupP && s.Local(rec.Device, rec.Src.Addr()) {
 			src, basis = groupP, BasisHost
 		}
-		if dst != groupP && s.Local(rec.Device, rec.Dst.Addr()) {
-			dst, basis = groupP, BasisHost
+		if s.Local(rec.Device, rec.Dst.Addr()) {
+			ownDst = true
+			if dst != groupP {
+				dst, basis = groupP, BasisHost
+			}
 		}
 	}
 	l := Label{Direction: table[src][dst], Basis: basis}
@@ -145,7 +150,12 @@ func (s Strict) Label(rec flow.Record) Label {
 	both := src == groupG && dst == groupG
 	switch rec.Native {
 	case flow.NativeOut:
-		return Label{Outbound, BasisNative, dst != groupG}
+		switch {
+		case dst == groupG || ownDst:
+			return Label{Outbound, BasisNative, dst != groupG}
+		case dst == groupP:
+			return Label{Internal, BasisNative, false}
+		}
 	case flow.NativeIn:
 		return Label{Inbound, BasisNative, src == groupG}
 	case flow.NativeLocal:

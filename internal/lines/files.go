@@ -1,6 +1,7 @@
 package lines
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,11 +48,13 @@ func (f *Files) Names() ([]string, error) {
 		var err error
 		if f.FS == nil {
 			matches, err = filepath.Glob(pattern)
-			if _, statErr := os.Stat(pattern); len(matches) == 0 && statErr == nil {
-				matches = []string{pattern} // a name with characters that Glob gives a meaning
-			}
 		} else {
 			matches, err = fs.Glob(f.FS, pattern)
+		}
+		if len(matches) == 0 {
+			if _, statErr := f.stat(pattern); statErr == nil {
+				matches, err = []string{pattern}, nil // a name with characters that Glob gives a meaning
+			}
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", pattern, err)
@@ -123,20 +126,19 @@ func ReadFiles[T any](ctx context.Context, f *Files, decoder func() Decoder[T], 
 	var reading atomic.Int64
 	reading.Store(int64(workers))
 	counts := make([]Counts, workers)
-	g, ctx := errgroup.WithContext(ctx)
+	g, workCtx := errgroup.WithContext(ctx)
 	for w := range workers {
 		g.Go(func() error {
 			var told Counts
 			seq := func(yield func(T, error) bool) {
-				s := session[T]{ctx: ctx, counts: &counts[w], maxLine: f.MaxLine, yield: yield}
+				s := session[T]{ctx: workCtx, counts: &counts[w], maxLine: f.MaxLine, yield: yield}
 				for {
 					i := next.Add(1) - 1
 					if i >= int64(len(names)) {
 						break
 					}
-					if err := ctx.Err(); err != nil {
-						var zero T
-						yield(zero, err)
+					if err := workCtx.Err(); err != nil {
+						s.end(err)
 						return
 					}
 					s.tick = func() { p.tell(&told, s.counts) }
@@ -152,7 +154,7 @@ func ReadFiles[T any](ctx context.Context, f *Files, decoder func() Decoder[T], 
 			return each(seq)
 		})
 	}
-	err = g.Wait()
+	err = cmp.Or(g.Wait(), ctx.Err())
 	var sum Counts
 	for _, c := range counts {
 		sum.Merge(c)

@@ -23,8 +23,9 @@ type Decoder[T any] interface {
 // file in which no line was recognised is given up.
 const giveUp = 1000
 
-// errStop says that the consumer of a sequence wants no more.
-var errStop = errors.New("stopped by the consumer")
+// errStop says that a sequence has ended: its consumer wants no more, or ctx's
+// error was its last pair.
+var errStop = errors.New("the sequence has ended")
 
 // Read yields the values of one stream and keeps counts as it goes. It can be
 // ranged over once.
@@ -48,14 +49,17 @@ type session[T any] struct {
 	tick    func() // called now and then, and after each file; may be nil
 }
 
-// read yields the values of one stream. It returns errStop or ctx's error when
-// nothing more may be yielded.
+// read yields the values of one stream. It returns errStop when nothing more
+// may be yielded.
 func (s *session[T]) read(r io.Reader, name string, d Decoder[T]) error {
 	s.counts.Files++
 	var values []T
 	line, err := s.lines(r, name, d, &values)
-	if err == errStop || err != nil && err == s.ctx.Err() {
+	if err == errStop {
 		return err
+	}
+	if err := s.ctx.Err(); err != nil {
+		return s.end(err)
 	}
 	if err != nil {
 		s.counts.Damaged++
@@ -92,24 +96,22 @@ func (s *session[T]) lines(r io.Reader, name string, d Decoder[T], values *[]T) 
 		if err != nil && err != ErrTooLong {
 			return sc.line + 1, err
 		}
-		if s.counts.Lines++; s.counts.Lines&1023 == 0 {
+		if s.counts.Lines&1023 == 0 {
 			if err := s.ctx.Err(); err != nil {
-				var zero T
-				s.yield(zero, err)
-				return sc.line, err
+				return sc.line, s.end(err)
 			}
 			if s.tick != nil {
 				s.tick()
 			}
 		}
+		s.counts.Lines++
+		*values = (*values)[:0]
 		if err == nil {
 			if len(line) == 0 {
 				err = SkipError("empty line")
 			} else {
-				*values, err = d.Decode(line, (*values)[:0])
+				*values, err = d.Decode(line, *values)
 			}
-		} else {
-			*values = (*values)[:0]
 		}
 		switch skip, ok := err.(SkipError); {
 		case err == nil:
@@ -142,6 +144,13 @@ func (s *session[T]) all(values []T) error {
 		}
 	}
 	return nil
+}
+
+// end yields the error that ends the sequence, ctx's, and returns errStop.
+func (s *session[T]) end(err error) error {
+	var zero T
+	s.yield(zero, err)
+	return errStop
 }
 
 func (s *session[T]) fail(name string, line int64, err error) error {

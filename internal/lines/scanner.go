@@ -83,7 +83,9 @@ func (s *scanner) next() ([]byte, error) {
 		part, err := s.r.ReadSlice('\n')
 		s.read += int64(len(part))
 		if err == bufio.ErrBufferFull {
-			if tooLong = tooLong || len(s.long)+len(part) > s.max; !tooLong {
+			// Not all that was read need belong to the line: its first bytes may
+			// be a byte order mark and its last one half of its end.
+			if tooLong = tooLong || len(s.long)+len(part) > s.max+len(utf8BOM)+1; !tooLong {
 				s.long = append(s.long, part...)
 			}
 			continue

@@ -36,6 +36,7 @@ type Reader struct {
 	other     string // the header's path where it is not the wanted one
 	columns   []int  // per column, the index in fields or -1
 	header    bool   // a #fields line was seen
+	tabbed    bool   // the line read last was not JSON
 }
 
 // NewReader returns a Reader of the named fields of the logs of one path.
@@ -63,6 +64,7 @@ func (r *Reader) Line(line []byte) error {
 	if r.other != "" {
 		return lines.SkipError("Zeek log of another kind: " + r.other)
 	}
+	r.tabbed = true
 	clear(r.values)
 	clear(r.lists)
 	text := string(line)
@@ -141,6 +143,7 @@ func (r *Reader) index(name string) int {
 }
 
 func (r *Reader) json(line []byte) error {
+	r.tabbed = false
 	clear(r.values)
 	clear(r.lists)
 	other := ""
@@ -176,7 +179,15 @@ func (r *Reader) json(line []byte) error {
 }
 
 // Text returns a field's value; an absent one is "".
-func (r *Reader) Text(i int) string { return r.values[i] }
+func (r *Reader) Text(i int) string {
+	if !r.tabbed {
+		return r.values[i]
+	}
+	if u, err := unescape(r.values[i]); err == nil {
+		return u
+	}
+	return r.values[i]
+}
 
 // List returns the elements of a set or vector.
 func (r *Reader) List(i int) []string {
@@ -221,7 +232,7 @@ func (r *Reader) Interval(i int) (time.Duration, error) {
 // seconds rounds to the microsecond, Zeek's resolution.
 func (r *Reader) seconds(i int) (time.Duration, error) {
 	s, err := strconv.ParseFloat(r.values[i], 64)
-	if err != nil || math.IsNaN(s) || math.Abs(s) > math.MaxInt64/1e9 {
+	if err != nil || math.IsNaN(s) || math.Abs(s) >= math.MaxInt64/1e9 {
 		return 0, &lines.FieldError{Field: r.fields[i], Err: errors.New("not a number of seconds")}
 	}
 	return time.Duration(math.Round(s*1e6)) * time.Microsecond, nil

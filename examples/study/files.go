@@ -1,0 +1,258 @@
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/endoflow/endoflow/classify"
+	"github.com/endoflow/endoflow/flow"
+	"github.com/endoflow/endoflow/pdns"
+)
+
+// writeFiles writes the results. The same input gives the same bytes.
+func (s *study) writeFiles() error {
+	for name, write := range map[string]func(io.Writer) error{
+		"summary.json":  s.writeSummary,
+		"direction.csv": s.writeDirections,
+		"apps.csv":      s.writeApps,
+		"endpoints.csv": s.writeEndpoints,
+	} {
+		if err := writeWhole(filepath.Join(s.out, name), write); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeWhole writes a file under a temporary name and renames it when it is
+// whole.
+func writeWhole(name string, write func(io.Writer) error) error {
+	f, err := os.CreateTemp(filepath.Dir(name), ".unfinished-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // fails when the file has its name
+	defer f.Close()
+	if err := write(f); err != nil {
+		return err
+	}
+	if err := f.Chmod(0o644); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}
+
+func (s *study) writeDirections(w io.Writer) error {
+	rows := [][]string{{"os", "direction", "flows"}}
+	for _, d := range s.census.Directions() {
+		rows = append(rows, []string{d.OS.String(), d.Direction.String(), strconv.FormatUint(d.Flows, 10)})
+	}
+	return csv.NewWriter(w).WriteAll(rows)
+}
+
+func (s *study) writeApps(w io.Writer) error {
+	rows := [][]string{{"app", "devices", "prevalence", "studied", "active_devices", "flows", "outbound_flows",
+		"endpoints", "endogenous", "encrypted", "cleartext", "upgradable", "unknown_port", "https"}}
+	for _, a := range s.apps {
+		rows = append(rows, []string{
+			a.App, strconv.Itoa(a.Devices), share(a.Prevalence), strconv.FormatBool(a.studied), strconv.Itoa(a.active),
+			strconv.FormatUint(a.Flows, 10), strconv.FormatUint(a.Outbound, 10), strconv.Itoa(a.endpoints), strconv.Itoa(a.endogenous),
+			strconv.Itoa(a.bySecurity[classify.Encrypted]), strconv.Itoa(a.bySecurity[classify.Cleartext]),
+			strconv.Itoa(a.bySecurity[classify.Upgradable]), strconv.Itoa(a.bySecurity[classify.SecurityUnknown]), strconv.FormatBool(a.usesHTTPS),
+		})
+	}
+	return csv.NewWriter(w).WriteAll(rows)
+}
+
+// z is the normal quantile of the 95 % intervals.
+const z = 1.96
+
+func (s *study) writeEndpoints(w io.Writer) error {
+	c := csv.NewWriter(w)
+	c.Write([]string{"app", "endpoint", "port", "proto", "devices", "active_devices", "support", "lower", "upper", "score", "label",
+		"flows", "tx_bytes", "rx_bytes", "addresses", "names_on_addresses", "security", "service", "names"})
+	for _, e := range s.endpoints {
+		port, proto := "", ""
+		if e.Proto != 0 || e.Port != 0 {
+			port, proto = strconv.Itoa(int(e.Port)), e.Proto.String()
+		}
+		lower, upper := e.support.Wilson(z)
+		c.Write([]string{
+			e.App, e.Name(), port, proto, strconv.Itoa(e.Devices), strconv.Itoa(e.Active), share(e.support.Share()), share(lower), share(upper),
+			share(e.support.Share()), e.label.String(), strconv.FormatUint(e.Flows, 10), strconv.FormatUint(e.TxBytes, 10), strconv.FormatUint(e.RxBytes, 10),
+			strconv.Itoa(e.Addresses), strconv.Itoa(e.NamesOnAddress), e.service.Security.String(), e.service.Name, strconv.Itoa(len(e.Names)),
+		})
+	}
+	c.Flush()
+	return c.Error()
+}
+
+func share(v float64) string { return strconv.FormatFloat(v, 'f', 6, 64) }
+
+// summary is summary.json. It has nothing that differs from run to run of the
+// same input: no times, no key, no numbers of workers.
+type summary struct {
+	Version    int                          `json:"version"`
+	Options    map[string]any               `json:"options"`
+	Flows      flow.Counts                  `json:"flows"`
+	PDNS       pdns.Counts                  `json:"pdns"`
+	Problems   []string                     `json:"problems"`
+	Nulls      map[string]uint64            `json:"nulls"`
+	Directions map[string]map[string]uint64 `json:"directions"`
+	Agreement  []agreement                  `json:"agreement"`
+	Filters    []filter                     `json:"filters"`
+	DNS        dnsSummary                   `json:"dns"`
+	Naming     []naming                     `json:"naming"`
+	Result     result                       `json:"result"`
+}
+
+type agreement struct {
+	Native      string `json:"native"`
+	Rule        string `json:"rule"`
+	Direction   string `json:"direction"`
+	Flows       uint64 `json:"flows"`
+	Agrees      bool   `json:"agrees"`
+	Explanation string `json:"explanation,omitempty"`
+}
+
+type filter struct {
+	Filter  string `json:"filter"`
+	Removed uint64 `json:"removed"`
+	Left    uint64 `json:"left"`
+}
+
+type dnsSummary struct {
+	Rows      int64       `json:"rows"`
+	Addresses int64       `json:"address_rows"`
+	Thinned   int64       `json:"thinned"`
+	CNAMEs    int64       `json:"cname_rows"`
+	Dropped   int64       `json:"dropped"`
+	Query     indexedSize `json:"query"`
+	Owner     indexedSize `json:"owner"`
+}
+
+type indexedSize struct {
+	Addresses int `json:"addresses"`
+	Pairs     int `json:"pairs"`
+}
+
+// naming is how many outbound destinations have a name.
+type naming struct {
+	Names      string `json:"names"`  // mode
+	Family     string `json:"family"` // of addresses
+	Addresses  int    `json:"addresses"`
+	Named      int    `json:"named"`
+	Flows      uint64 `json:"flows"`
+	FlowsNamed uint64 `json:"flows_named"`
+}
+
+// result is the study in numbers. The paper's share of applications that use
+// HTTPS has one of two denominators; both are given.
+type result struct {
+	Devices            int `json:"devices"`
+	Apps               int `json:"apps"`
+	AppsStudied        int `json:"apps_studied"`
+	AppsWithEndogenous int `json:"apps_with_endogenous"`
+	AppsUsingHTTPS     int `json:"apps_using_https"`
+	Contacts           int `json:"contacts"`
+	Endpoints          int `json:"endpoints"`
+	Withheld           int `json:"withheld"`
+	Endogenous         int `json:"endogenous"`
+}
+
+func (s *study) summary() summary {
+	sum := summary{
+		Version: 1,
+		Options: map[string]any{
+			"os": s.os.String(), "direction": s.direction, "names": s.names, "endpoint": s.level.String(), "min-prevalence": s.minPrevalence,
+			"threshold": s.threshold, "expand": s.expand, "min-support": s.minSupport, "min-devices": s.minDevices,
+		},
+		Flows: s.flowCounts, PDNS: s.dnsCounts,
+		Problems: []string{}, Nulls: make(map[string]uint64), Directions: make(map[string]map[string]uint64),
+		Agreement: []agreement{}, Filters: []filter{}, Naming: []naming{},
+		Result: s.result(),
+	}
+	for _, p := range s.problems.sample {
+		sum.Problems = append(sum.Problems, p.Error())
+	}
+	for _, n := range s.census.Nulls() {
+		sum.Nulls[n.Null.String()] = n.Flows
+	}
+	for _, d := range s.census.Directions() {
+		of := sum.Directions[d.OS.String()]
+		if of == nil {
+			of = make(map[string]uint64)
+			sum.Directions[d.OS.String()] = of
+		}
+		of[d.Direction.String()] = d.Flows
+	}
+	for _, r := range s.agreement.Rows() {
+		sum.Agreement = append(sum.Agreement, agreement{r.Native.String(), r.Rule.String(), r.Final.String(), r.Flows, r.Agrees, r.Explanation})
+	}
+	for _, f := range s.census.Funnel(s.os, s.minPrevalence) {
+		sum.Filters = append(sum.Filters, filter{f.Filter.String(), f.Removed, f.Left})
+	}
+	b, query, owner := s.builder.Stats(), s.index.Mode(pdns.Query).Stats(), s.index.Mode(pdns.Owner).Stats()
+	sum.DNS = dnsSummary{b.Rows, b.Addresses, b.Thinned, b.CNAMEs, b.Dropped, indexedSize{query.Addresses, query.Pairs}, indexedSize{owner.Addresses, owner.Pairs}}
+	for _, mode := range []pdns.Mode{pdns.Query, pdns.Owner} {
+		sum.Naming = append(sum.Naming, s.naming(mode, "IPv4", netip.Addr.Is4), s.naming(mode, "IPv6", netip.Addr.Is6))
+	}
+	return sum
+}
+
+// naming counts the outbound destinations of one address family.
+func (s *study) naming(mode pdns.Mode, family string, in func(netip.Addr) bool) naming {
+	n := naming{Names: mode.String(), Family: family}
+	index := s.index.Mode(mode)
+	for addr, flows := range s.outbound {
+		if !in(addr) {
+			continue
+		}
+		n.Addresses++
+		n.Flows += flows
+		if len(index.Lookup(addr)) > 0 {
+			n.Named++
+			n.FlowsNamed += flows
+		}
+	}
+	return n
+}
+
+func (s *study) result() result {
+	r := result{
+		Devices: s.census.Population(s.os), Apps: len(s.apps), Contacts: s.contacts.Len(), Endpoints: len(s.endpoints), Withheld: s.withheld,
+	}
+	for _, a := range s.apps {
+		if !a.studied {
+			continue
+		}
+		r.AppsStudied++
+		r.Endogenous += a.endogenous
+		if a.endogenous > 0 {
+			r.AppsWithEndogenous++
+		}
+		if a.usesHTTPS {
+			r.AppsUsingHTTPS++
+		}
+	}
+	return r
+}
+
+func (s *study) writeSummary(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(s.summary()); err != nil {
+		return fmt.Errorf("summary: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/endoflow/endoflow/classify"
+	"github.com/endoflow/endoflow/enrich"
+	"github.com/endoflow/endoflow/flow"
+	"github.com/endoflow/endoflow/pdns"
+)
+
+// options are the command line.
+type options struct {
+	flows, flowFormat string
+	pdns, pdnsFormat  string
+	os                classify.OSSet
+	direction, names  string
+	level             enrich.Level
+	minPrevalence     float64
+	threshold         float64
+	minSupport        float64
+	minDevices        int
+	expand            bool
+	key               string
+	workers           int
+	memory            int64
+	out               string
+}
+
+const usage = `Study tells which of an application's connections are its own (common to most
+executions) and which come from its user's input, and how secure the former are.
+
+  study                                       a made-up fleet
+  study -flows 'nvm/*.json.gz' -pdns 'pdns/*.json.gz' -out results
+  study -flows conn.log -pdns dns.log -os any -direction paper
+
+Options:
+`
+
+func parseOptions(args []string, stderr io.Writer) (o options, err error) {
+	f := flag.NewFlagSet("study", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.Usage = func() {
+		fmt.Fprint(stderr, usage)
+		f.PrintDefaults()
+	}
+	f.StringVar(&o.flows, "flows", "", "flow records: `PATTERNS`, comma-separated; plain, gzip or zstd")
+	f.StringVar(&o.flowFormat, "flow-format", "auto", "auto, nvm, sysmon or zeek")
+	f.StringVar(&o.pdns, "pdns", "", "passive DNS: `PATTERNS`, likewise")
+	f.StringVar(&o.pdnsFormat, "pdns-format", "auto", "auto, cof, zeek or sysmon (parquet is not available yet)")
+	later := make(map[string]*string)
+	for _, name := range []string{"listening", "ip-blocklist", "domain-blocklist", "toplist", "risk"} {
+		later[name] = f.String(name, "", "not available yet")
+	}
+	system := f.String("os", "macos", "macos, windows, linux or any: whose applications to study")
+	f.StringVar(&o.direction, "direction", "strict", "strict, or paper: the literal RFC 1918 rule")
+	f.StringVar(&o.names, "names", "query", "query: CNAME chains followed; owner: the paper's literal pairs")
+	level := f.String("endpoint", "name-port", "what is scored: name-port, name, address-port or address (site is not available yet)")
+	f.Float64Var(&o.minPrevalence, "min-prevalence", 0.05, "study applications on more than this share of the devices")
+	f.Float64Var(&o.threshold, "threshold", classify.DefaultThreshold, "support from which on an endpoint is endogenous (ours; the paper's is not known)")
+	f.BoolVar(&o.expand, "expand", false, "one row a name instead of one a class of names that no DNS evidence tells apart")
+	f.Float64Var(&o.minSupport, "min-support", 0, "leave endpoints with less support out of the files")
+	f.IntVar(&o.minDevices, "min-devices", 1, "leave endpoints with fewer devices out of the files (10 or more before publishing)")
+	f.StringVar(&o.key, "key", "", "`FILE` with the key of pseudonyms; none: a new random key for this run")
+	f.IntVar(&o.workers, "workers", 0, "files read at a time; 0: as many as processors")
+	memory := f.String("memory", "2GiB", "`SIZE` that the Go runtime tries to stay below (64MiB, 2GiB, …)")
+	f.StringVar(&o.out, "out", "study-out", "`FOLDER` for the results")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	if f.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q: options begin with -; quote patterns, so that the shell leaves them alone", f.Arg(0))
+	}
+	for name, value := range later {
+		if *value != "" {
+			return o, fmt.Errorf("-%s is not available yet; run without it", name)
+		}
+	}
+	var ok bool
+	if o.os, ok = parseOSSet(*system); !ok {
+		return o, fmt.Errorf("-os %s: want macos, windows, linux or any", *system)
+	}
+	if o.level, ok = enrich.ParseLevel(*level); !ok {
+		return o, fmt.Errorf("-endpoint %s: want name-port, name, address-port or address", *level)
+	}
+	if o.memory, ok = parseSize(*memory); !ok {
+		return o, fmt.Errorf("-memory %s: want a number with KiB, MiB or GiB", *memory)
+	}
+	for name, v := range map[string]float64{"min-prevalence": o.minPrevalence, "threshold": o.threshold, "min-support": o.minSupport} {
+		if !(v >= 0 && v <= 1) {
+			return o, fmt.Errorf("-%s: want a share between 0 and 1", name)
+		}
+	}
+	if o.flows == "" && o.pdns != "" {
+		return o, errors.New("-pdns without -flows: name the flow records too")
+	}
+	return o, errors.Join(
+		oneOf("flow-format", o.flowFormat, flowFormats), oneOf("pdns-format", o.pdnsFormat, pdnsFormats),
+		oneOf("direction", o.direction, labelers), oneOf("names", o.names, modes))
+}
+
+// oneOf refuses a word that stands for nothing.
+func oneOf[V any](flag, word string, words map[string]V) error {
+	if _, ok := words[word]; ok {
+		return nil
+	}
+	return fmt.Errorf("-%s %s: want %s", flag, word, strings.Join(slices.Sorted(maps.Keys(words)), ", "))
+}
+
+// parseOSSet reads the name of an operating system, or any.
+func parseOSSet(s string) (classify.OSSet, bool) {
+	if s == "any" {
+		return classify.AnyOS, true
+	}
+	os, ok := flow.ParseOS(s)
+	return classify.Only(os), ok && os != flow.OSUnknown
+}
+
+// parseSize reads a number of bytes.
+func parseSize(s string) (int64, bool) {
+	unit := int64(1)
+	for suffix, u := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {
+		if n, ok := strings.CutSuffix(s, suffix); ok {
+			s, unit = n, u
+		}
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	return n * unit, err == nil && n > 0 && n <= 1<<60/unit
+}
+
+var (
+	flowFormats = map[string]func() flow.Format{
+		"auto":   nil,
+		"nvm":    func() flow.Format { return new(flow.NVM) },
+		"sysmon": func() flow.Format { return new(flow.Sysmon) },
+		"zeek":   func() flow.Format { return new(flow.Zeek) },
+	}
+	pdnsFormats = map[string]func() pdns.Format{
+		"auto":   nil,
+		"cof":    func() pdns.Format { return new(pdns.COF) },
+		"zeek":   func() pdns.Format { return new(pdns.Zeek) },
+		"sysmon": func() pdns.Format { return new(pdns.Sysmon) },
+	}
+	labelers = map[string]classify.Labeler{"strict": classify.Strict{}, "paper": classify.Paper{}}
+	modes    = map[string]pdns.Mode{"query": pdns.Query, "owner": pdns.Owner}
+)

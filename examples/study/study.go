@@ -1,0 +1,268 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"iter"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/endoflow/endoflow/classify"
+	"github.com/endoflow/endoflow/enrich"
+	"github.com/endoflow/endoflow/flow"
+	"github.com/endoflow/endoflow/pdns"
+)
+
+// A study is what one run gathers, phase by phase.
+type study struct {
+	options
+	progress *progressLine
+	pseudo   *flow.Pseudonymizer
+
+	tally      // of all workers
+	flowCounts flow.Counts
+	dnsCounts  pdns.Counts
+	problems   problems
+	builder    pdns.Builder
+	index      *pdns.Index
+
+	apps      []app
+	endpoints []endpoint
+	withheld  int // endpoints below -min-support or -min-devices
+}
+
+// A tally is what one worker makes of its flows. Tallies merge in any order to
+// the same sum.
+type tally struct {
+	census    classify.Census
+	agreement classify.Agreement
+	contacts  enrich.Contacts
+	outbound  map[netip.Addr]uint64 // flows by remote address, of all systems and applications
+}
+
+func (t *tally) merge(other *tally) {
+	t.census.Merge(&other.census)
+	t.agreement.Merge(&other.agreement)
+	t.contacts.Merge(&other.contacts)
+	for addr, n := range other.outbound {
+		t.outbound[addr] += n
+	}
+}
+
+// An app is an application on the chosen systems.
+type app struct {
+	classify.AppCount
+	studied    bool // on more than -min-prevalence of the devices
+	active     int  // devices with a kept flow
+	endpoints  int
+	endogenous int
+	bySecurity [4]int // endogenous endpoints
+	usesHTTPS  bool   // has an endogenous endpoint on 443
+}
+
+// An endpoint is a row of endpoints.csv.
+type endpoint struct {
+	enrich.Endpoint
+	support classify.Support
+	label   classify.Endogeneity
+	service classify.Service
+}
+
+func newStudy(o options, progress *progressLine) (*study, error) {
+	key := flow.RandomKey()
+	if o.key != "" {
+		var err error
+		if key, err = os.ReadFile(o.key); err != nil {
+			return nil, err
+		}
+	}
+	pseudo, err := flow.NewPseudonymizer(key)
+	return &study{options: o, progress: progress, pseudo: pseudo, tally: tally{outbound: make(map[netip.Addr]uint64)}}, err
+}
+
+// readFlows is pass 1: every record is labelled, counted and, if it is
+// outbound, kept as a contact.
+func (s *study) readFlows(ctx context.Context) error {
+	endpoints := new(flow.Endpoints)
+	files := flow.Files{
+		Patterns: strings.Split(s.flows, ","), Format: flowFormats[s.flowFormat], Endpoints: endpoints,
+		Workers: s.workers, Progress: s.progress.of("flows"),
+	}
+	var mu sync.Mutex
+	counts, err := files.Read(ctx, func(recs iter.Seq2[flow.Record, error]) error {
+		mine := tally{outbound: make(map[netip.Addr]uint64)}
+		for rec, err := range recs {
+			if err != nil {
+				if err := s.problems.add(err); err != nil {
+					return err
+				}
+				continue
+			}
+			s.count(&mine, rec)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		s.merge(&mine)
+		return nil
+	})
+	s.progress.end()
+	s.flowCounts = counts
+	if err != nil {
+		return err
+	}
+	for e := range endpoints.All() {
+		s.census.SetOS(s.pseudo.Device(e.Device), e.OS)
+	}
+	s.contacts.Resolve(s.census.OS)
+	if counts.Records == 0 {
+		return errors.Join(errors.New("no flow record in the files named by -flows"), s.problems.first())
+	}
+	return nil
+}
+
+// count is the study's work on one record.
+func (s *study) count(t *tally, rec flow.Record) {
+	labeler := labelers[s.direction]
+	label := labeler.Label(rec)
+	rec.Device = s.pseudo.Device(rec.Device)
+	t.census.Add(rec, label)
+	if rec.Null != 0 {
+		return
+	}
+	bare := rec
+	bare.Native = flow.NativeUnknown
+	t.agreement.Add(rec.Native, labeler.Label(bare).Direction, label.Direction)
+	if label.Direction != classify.Outbound {
+		return
+	}
+	remote := label.Remote(rec)
+	t.outbound[remote.Addr()]++
+	if rec.OS == flow.OSUnknown || s.os.Has(rec.OS) {
+		t.contacts.Add(rec, remote)
+	}
+}
+
+// readDNS is pass 2: the rows of contacted addresses become an index.
+func (s *study) readDNS(ctx context.Context) error {
+	s.index = new(pdns.Index)
+	if s.pdns == "" {
+		return nil
+	}
+	filter := pdns.NewFilter(uint(len(s.outbound)), 0.01)
+	for addr := range s.outbound {
+		filter.Add(addr)
+	}
+	files := pdns.Files{
+		Patterns: strings.Split(s.pdns, ","), Format: pdnsFormats[s.pdnsFormat],
+		Workers: s.workers, Progress: s.progress.of("pdns"),
+	}
+	s.builder.Filter = filter
+	var mu sync.Mutex
+	counts, err := files.Read(ctx, func(recs iter.Seq2[pdns.Record, error]) error {
+		mine := pdns.Builder{Filter: filter}
+		for rec, err := range recs {
+			if err != nil {
+				if err := s.problems.add(err); err != nil {
+					return err
+				}
+				continue
+			}
+			mine.Add(rec)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		s.builder.Merge(&mine)
+		return nil
+	})
+	s.progress.end()
+	s.dnsCounts = counts
+	if err != nil {
+		return err
+	}
+	s.index = s.builder.Build()
+	return nil
+}
+
+// join names the contacts of the studied applications and scores their
+// endpoints.
+func (s *study) join(ctx context.Context) error {
+	prevalent := make(map[string]bool)
+	for _, name := range s.census.Prevalent(s.os, s.minPrevalence) {
+		prevalent[name] = true
+	}
+	apps := make(map[string]*app)
+	s.apps = make([]app, 0, len(prevalent))
+	for _, count := range s.census.Apps(s.os) {
+		s.apps = append(s.apps, app{AppCount: count, studied: prevalent[count.App]})
+	}
+	for i := range s.apps {
+		apps[s.apps[i].App] = &s.apps[i]
+	}
+	join := enrich.Join{
+		Resolver: s.index.Mode(modes[s.names]), Level: s.level, Expand: s.expand,
+		Keep: func(os flow.OS, app string) bool { return s.os.Has(os) && prevalent[app] },
+	}
+	for found, err := range s.contacts.Endpoints(ctx, join) {
+		if err != nil {
+			return err
+		}
+		e := endpoint{Endpoint: found, support: classify.Support{Devices: found.Devices, Active: found.Active}}
+		e.label = e.support.Endogeneity(s.threshold)
+		e.service = classify.ServiceOf(e.Proto, e.Port)
+		apps[e.App].count(e)
+		if e.support.Share() < s.minSupport || e.Devices < s.minDevices {
+			s.withheld++
+			continue
+		}
+		s.endpoints = append(s.endpoints, e)
+	}
+	return nil
+}
+
+func (a *app) count(e endpoint) {
+	a.active = e.Active
+	a.endpoints++
+	if e.label != classify.Endogenous {
+		return
+	}
+	a.endogenous++
+	a.bySecurity[e.service.Security]++
+	a.usesHTTPS = a.usesHTTPS || e.service.Name == "https"
+}
+
+// problems are the lines and files that could not be read.
+type problems struct {
+	mu     sync.Mutex
+	sample []*flow.ParseError // the first by name and line
+	count  int
+}
+
+const maxSample = 10
+
+// add keeps a skippable error and returns any other.
+func (p *problems) add(err error) error {
+	pe, ok := errors.AsType[*flow.ParseError](err)
+	if !ok {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.count++
+	p.sample = append(p.sample, pe)
+	slices.SortFunc(p.sample, func(a, b *flow.ParseError) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Line, b.Line))
+	})
+	p.sample = p.sample[:min(len(p.sample), maxSample)]
+	return nil
+}
+
+func (p *problems) first() error {
+	if len(p.sample) == 0 {
+		return nil
+	}
+	return p.sample[0]
+}

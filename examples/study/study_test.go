@@ -1,0 +1,393 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/endoflow/endoflow/classify"
+	"github.com/endoflow/endoflow/flow"
+	"github.com/endoflow/endoflow/flow/flowtest"
+)
+
+// runStudy runs the program and returns what it printed and its summary.
+func runStudy(t *testing.T, out string, args ...string) (string, summary) {
+	t.Helper()
+	var stdout bytes.Buffer
+	if err := run(context.Background(), append([]string{"-out", out}, args...), &stdout, io.Discard); err != nil {
+		t.Fatalf("study %v: %v", args, err)
+	}
+	data, err := os.ReadFile(filepath.Join(out, "summary.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sum summary
+	if err := json.Unmarshal(data, &sum); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]flow.Counts{"flows": sum.Flows, "pdns": sum.PDNS} {
+		rest := c.Lines - c.Records - c.Errors
+		for _, n := range c.Skipped {
+			rest -= n
+		}
+		if rest != 0 {
+			t.Errorf("%s: the counts leave %d lines unexplained: %+v", name, rest, c)
+		}
+	}
+	var left, direct uint64
+	for _, f := range sum.Filters {
+		left += f.Removed
+	}
+	for _, of := range sum.Directions {
+		for _, n := range of {
+			direct += n
+		}
+	}
+	var nulls uint64
+	for _, n := range sum.Nulls {
+		nulls += n
+	}
+	if total := left + sum.Filters[len(sum.Filters)-1].Left; total != uint64(sum.Flows.Records) || direct+nulls != total {
+		t.Errorf("%d records, %d in the filters, %d in the directions and %d NULL", sum.Flows.Records, total, direct, nulls)
+	}
+	return stdout.String(), sum
+}
+
+func table(t *testing.T, name string) []map[string]string {
+	t.Helper()
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []map[string]string
+	for _, row := range rows[1:] {
+		m := make(map[string]string)
+		for i, column := range rows[0] {
+			m[column] = row[i]
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+// TestFleetSupport: where an address has one name, the support of every
+// endpoint of every studied application is the truth.
+func TestFleetSupport(t *testing.T) {
+	fleet := flowtest.Fleet{Seed: 7, Devices: 2000, Activity: 2, OneNamePerAddress: true}
+	in, out := t.TempDir(), t.TempDir()
+	if err := fleet.WriteDir(in, 4); err != nil {
+		t.Fatal(err)
+	}
+
+	// The applications on more than 5 % of the Macs, counted by hand.
+	macs, on := make(map[string]bool), make(map[string]map[string]bool)
+	for c := range fleet.Connections(0, 1) {
+		rec := c.Record
+		if rec.Null != 0 || rec.OS != flow.MacOS {
+			continue
+		}
+		macs[rec.Device] = true
+		if on[rec.App.Name] == nil {
+			on[rec.App.Name] = make(map[string]bool)
+		}
+		on[rec.App.Name][rec.Device] = true
+	}
+	truth := fleet.Truth(func(rec flow.Record) bool {
+		return rec.OS == flow.MacOS && float64(len(on[rec.App.Name])) > 0.05*float64(len(macs)) && classify.Strict{}.Label(rec).Direction == classify.Outbound
+	})
+
+	_, sum := runStudy(t, out, "-flows", filepath.Join(in, "flows-*"), "-pdns", filepath.Join(in, "dns*"), "-expand")
+	if got, want := sum.Result.Devices, len(macs); got != want {
+		t.Errorf("%d devices, want %d", got, want)
+	}
+	type figures struct{ Devices, Active, Flows string }
+	want, got := make(map[string]figures), make(map[string]figures)
+	for _, e := range truth.Endpoints {
+		want[fmt.Sprintf("%s\t%s\t%d\t%v", e.App, e.Name, e.Port, e.Proto)] = figures{strconv.Itoa(e.Devices), strconv.Itoa(e.ActiveDevices), strconv.FormatInt(e.Flows, 10)}
+	}
+	for _, row := range table(t, filepath.Join(out, "endpoints.csv")) {
+		if row["names"] != "0" { // the truth knows names only
+			got[strings.Join([]string{row["app"], row["endpoint"], row["port"], row["proto"]}, "\t")] = figures{row["devices"], row["active_devices"], row["flows"]}
+		}
+	}
+	if len(want) < 10_000 {
+		t.Errorf("the truth has %d endpoints: too few to test anything", len(want))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%d endpoints, want %d (-truth +study):\n%.3000s", len(got), len(want), diff)
+	}
+}
+
+// TestSameBytes: the workers, and the way in which the input is cut into files,
+// make no difference to any byte.
+func TestSameBytes(t *testing.T) {
+	fleet := flowtest.Fleet{Seed: 3, Devices: 150}
+	var want map[string]string
+	for _, split := range []struct{ parts, workers int }{{1, 1}, {7, 1}, {7, 2}, {7, 7}} {
+		in, out := t.TempDir(), t.TempDir()
+		if err := fleet.WriteDir(in, split.parts); err != nil {
+			t.Fatal(err)
+		}
+		_, sum := runStudy(t, out, "-flows", filepath.Join(in, "flows-*"), "-pdns", filepath.Join(in, "dns*"), "-os", "any", "-workers", strconv.Itoa(split.workers))
+		if sum.Result.Endpoints == 0 {
+			t.Fatal("no endpoints")
+		}
+		got := make(map[string]string)
+		entries, err := os.ReadDir(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			data, err := os.ReadFile(filepath.Join(out, e.Name()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got[e.Name()] = strings.Replace(string(data), fmt.Sprintf("\"files\": %d,", split.parts), "\"files\": 1,", 1)
+		}
+		if want == nil {
+			want = got
+			if len(got) != 4 {
+				t.Errorf("files %v", maps.Keys(got))
+			}
+		}
+		for name := range want {
+			if got[name] != want[name] {
+				t.Errorf("%d files and %d workers give another %s:\n%s", split.parts, split.workers, name, cmp.Diff(want[name], got[name]))
+			}
+		}
+	}
+}
+
+// TestFleetDirections: the directions of the paper's rule are those of the
+// truth, and nothing is lost on the way.
+func TestFleetDirections(t *testing.T) {
+	fleet := flowtest.Fleet{Seed: 5, Devices: 200}
+	in, out := t.TempDir(), t.TempDir()
+	if err := fleet.WriteDir(in, 3); err != nil {
+		t.Fatal(err)
+	}
+	truth := fleet.Truth(nil)
+	_, sum := runStudy(t, out, "-flows", filepath.Join(in, "flows-*"), "-pdns", filepath.Join(in, "dns*"), "-direction", "paper")
+	want := make(map[string]map[string]uint64)
+	for d, n := range truth.Directions {
+		if want[d.OS.String()] == nil {
+			want[d.OS.String()] = make(map[string]uint64)
+		}
+		want[d.OS.String()][d.Label] = uint64(n)
+	}
+	if diff := cmp.Diff(want, sum.Directions); diff != "" {
+		t.Errorf("directions (-truth +study):\n%s", diff)
+	}
+	nulls := make(map[string]uint64)
+	for n, flows := range truth.Nulls {
+		nulls[n.String()] = uint64(flows)
+	}
+	if diff := cmp.Diff(nulls, sum.Nulls); diff != "" {
+		t.Errorf("NULL records (-truth +study):\n%s", diff)
+	}
+	if got := truth.Lines["flow"] + truth.Lines["endpoint"] + truth.Lines["interface"]; got != sum.Flows.Lines {
+		t.Errorf("%d lines, want %d", sum.Flows.Lines, got)
+	}
+	if sum.Result.Devices != truth.Devices[flow.MacOS] {
+		t.Errorf("%d devices, want %d", sum.Result.Devices, truth.Devices[flow.MacOS])
+	}
+}
+
+const goodLine = `{"pr":6,"sa":"10.0.0.5","sp":5000,"da":"21.0.0.1","dp":443,"udid":"SECRET-UDID","osn":"Mac OS X","vsn":"secret-host","pa":"secret-user","pn":"Word","obc":1,"ibc":2}` + "\n"
+
+// TestBrokenInput: what is wrong is counted and located, and everything else
+// is still studied.
+func TestBrokenInput(t *testing.T) {
+	var cut bytes.Buffer
+	z := gzip.NewWriter(&cut)
+	z.Write([]byte(strings.Repeat(goodLine, 100)))
+	z.Flush()
+	whole := bytes.Clone(cut.Bytes())
+	z.Write([]byte(strings.Repeat(goodLine, 100)))
+	z.Close()
+
+	in := t.TempDir()
+	for name, data := range map[string][]byte{
+		"1-malformed.json": []byte(goodLine + "{\"pr\":6,\"sa\":\"10.0.0.5\n" + goodLine + `{"pr":6,"sa":"nowhere","da":"21.0.0.1"}` + "\n" + goodLine),
+		"2-cut.json.gz":    whole,
+		"3-long.json":      []byte(goodLine + `{"pr":6,"x":"` + strings.Repeat("x", 100_000_000) + "\"}\n" + goodLine),
+		"4-mixed.json":     []byte("hello\n" + goodLine + "# a comment\n" + `{"EventID":3}` + "\n\n" + goodLine),
+		"5-empty.json":     nil,
+	} {
+		if err := os.WriteFile(filepath.Join(in, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out := t.TempDir()
+	printed, sum := runStudy(t, out, "-flows", filepath.Join(in, "*"))
+	var problems []string
+	for _, p := range sum.Problems {
+		problems = append(problems, strings.TrimPrefix(p, in+string(filepath.Separator)))
+	}
+	want := []string{
+		"1-malformed.json:2: not a JSON object",
+		"1-malformed.json:4: field sa: not an IP address",
+		"2-cut.json.gz:101: the rest of the file cannot be read: compressed data ends early (an incomplete copy?)",
+		"3-long.json:2: line is longer than the limit",
+		"4-mixed.json:1: not a line of a known format",
+		"4-mixed.json:3: not an NVM record: neither fields of a flow nor a udid",
+		"4-mixed.json:4: not an NVM record: neither fields of a flow nor a udid",
+	}
+	if diff := cmp.Diff(want, problems); diff != "" {
+		t.Errorf("problems (-want +got):\n%s", diff)
+	}
+	if want := int64(3 + 100 + 2 + 2); sum.Flows.Records != want || sum.Flows.Damaged != 1 || sum.Flows.Errors != 6 {
+		t.Errorf("%d records, want %d; counts %+v", sum.Flows.Records, want, sum.Flows)
+	}
+	if !strings.Contains(printed, "7 problems, the first 7:") {
+		t.Errorf("the problems are not shown:\n%s", printed)
+	}
+
+	// Nothing that identifies a device or a person is in any byte.
+	all := printed
+	for _, name := range []string{"summary.json", "endpoints.csv", "apps.csv", "direction.csv"} {
+		data, err := os.ReadFile(filepath.Join(out, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all += string(data)
+	}
+	if strings.Contains(strings.ToLower(all), "secret") {
+		t.Error("the output names a device, a host or a user")
+	}
+}
+
+// TestNothingLeft: a run that filters everything away says why.
+func TestNothingLeft(t *testing.T) {
+	in := t.TempDir()
+	write := func(name, text string) string {
+		name = filepath.Join(in, name)
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	windows := write("windows.json", `{"EventID":3,"Hostname":"a","Image":"C:\\x.exe","Protocol":"tcp","Initiated":"true","SourceIp":"10.0.0.5","DestinationIp":"21.0.0.1","DestinationPort":"443"}`)
+	unknown := write("unknown.json", strings.Replace(goodLine, `"osn":"Mac OS X",`, "", 1))
+	zeek := write("conn.log", `{"ts":1,"id.orig_h":"10.0.0.5","id.orig_p":5000,"id.resp_h":"21.0.0.1","id.resp_p":443,"proto":"tcp"}`)
+	internal := write("internal.json", strings.Replace(goodLine, "21.0.0.1", "10.9.9.9", 1))
+	null := write("null.json", strings.Replace(goodLine, `"pn":"Word"`, `"pn":"-"`, 1))
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"-flows", windows}, `the filter "os" removed the last 1 flows. There are flows 1 of windows: try -os any, or the system's name.`},
+		{[]string{"-flows", unknown}, "NVM tells the system in endpoint records (osn)"},
+		{[]string{"-flows", zeek, "-os", "any"}, "The records name no application, as is the way of Zeek's"},
+		{[]string{"-flows", windows, "-os", "windows", "-min-prevalence", "1"}, "The most common application is on 1 of the devices: lower -min-prevalence below that."},
+		{[]string{"-flows", internal}, "No flow of a studied application is Outbound"},
+		{[]string{"-flows", null}, "All records lack a device, a process or an address"},
+	} {
+		printed, sum := runStudy(t, t.TempDir(), tt.args...)
+		if !strings.Contains(printed, tt.want) {
+			t.Errorf("%v does not say %q:\n%s", tt.args, tt.want, printed)
+		}
+		if sum.Result.Endpoints != 0 {
+			t.Errorf("%v: %d endpoints", tt.args, sum.Result.Endpoints)
+		}
+	}
+}
+
+// TestUnusable: arguments and input that cannot be used give one clear line.
+func TestUnusable(t *testing.T) {
+	in := t.TempDir()
+	empty := filepath.Join(in, "empty")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"-flows", filepath.Join(in, "none*")}, filepath.Join(in, "none*") + ": file does not exist"},
+		{[]string{"-flows", in}, in + ": is a folder; name its files, as in " + filepath.Join(in, "*")},
+		{[]string{"-flows", empty}, "no flow record in the files named by -flows"},
+		{[]string{"-flows", empty, "-os", "beos"}, "-os beos: want macos, windows, linux or any"},
+		{[]string{"-flows", empty, "-names", "all"}, "-names all: want owner, query"},
+		{[]string{"-flows", empty, "-threshold", "50"}, "-threshold: want a share between 0 and 1"},
+		{[]string{"-flows", empty, "-memory", "lots"}, "-memory lots: want a number with KiB, MiB or GiB"},
+		{[]string{"-flows", empty, "-endpoint", "site"}, "-endpoint site: want name-port, name, address-port or address"},
+		{[]string{"-flows", empty, "-listening", "x"}, "-listening is not available yet; run without it"},
+		{[]string{"-flows", empty, "-key", empty}, "pseudonym key is shorter than 16 bytes"},
+		{[]string{"-pdns", empty}, "-pdns without -flows: name the flow records too"},
+		{[]string{"-flows", empty, "more"}, `unexpected argument "more": options begin with -; quote patterns, so that the shell leaves them alone`},
+	} {
+		var stdout bytes.Buffer
+		err := run(context.Background(), append([]string{"-out", t.TempDir()}, tt.args...), &stdout, io.Discard)
+		if err == nil || err.Error() != tt.want {
+			t.Errorf("%v: error %v, want %q", tt.args, err, tt.want)
+		}
+	}
+}
+
+// TestInterrupted: a cancelled run ends with the context's error and leaves no
+// file that looks finished.
+func TestInterrupted(t *testing.T) {
+	in, out := t.TempDir(), t.TempDir()
+	if err := (flowtest.Fleet{Devices: 20}).WriteDir(in, 1); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	err := run(ctx, []string{"-flows", filepath.Join(in, "flows-*"), "-out", out}, io.Discard, io.Discard)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	if entries, _ := os.ReadDir(out); len(entries) > 0 {
+		t.Errorf("files %v", entries)
+	}
+}
+
+// TestWithheld: what is left out of the files is counted.
+func TestWithheld(t *testing.T) {
+	in := t.TempDir()
+	if err := (flowtest.Fleet{Devices: 50}).WriteDir(in, 1); err != nil {
+		t.Fatal(err)
+	}
+	flows := filepath.Join(in, "flows-*")
+	_, all := runStudy(t, t.TempDir(), "-flows", flows)
+	out := t.TempDir()
+	_, few := runStudy(t, out, "-flows", flows, "-min-devices", "5", "-min-support", "0.5")
+	if few.Result.Withheld == 0 || few.Result.Endpoints+few.Result.Withheld != all.Result.Endpoints || few.Result.Endogenous != all.Result.Endogenous {
+		t.Errorf("%+v, without limits %+v", few.Result, all.Result)
+	}
+	for _, row := range table(t, filepath.Join(out, "endpoints.csv")) {
+		devices, _ := strconv.Atoi(row["devices"])
+		support, _ := strconv.ParseFloat(row["support"], 64)
+		if devices < 5 || support < 0.5 {
+			t.Errorf("row %v", row)
+		}
+	}
+}
+
+func TestPrintable(t *testing.T) {
+	if got, want := printable("a\x1b[31m\u0085b\n"), "a?[31m?b?"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := printable(strings.Repeat("ä", 100)); len([]rune(got)) != 48 {
+		t.Errorf("%d characters", len([]rune(got)))
+	}
+}

@@ -1,0 +1,276 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/endoflow/endoflow/classify"
+	"github.com/endoflow/endoflow/flow"
+)
+
+// print shows the study's tables.
+func (s *study) print(w io.Writer) {
+	sum := s.summary()
+	t := tables{tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)}
+	t.counts("Flow records", sum.Flows)
+	if s.pdns != "" {
+		t.counts("Passive DNS", sum.PDNS)
+	}
+	t.problems(sum, s.problems.count)
+	t.nulls(sum.Nulls)
+	t.directions(s.direction, s.census.Directions())
+	t.agreement(sum.Agreement)
+	if s.pdns != "" {
+		t.naming(sum)
+	}
+	t.filters(s, sum.Filters)
+	t.apps(s)
+	t.endpoints(s)
+	t.result(s, sum.Result)
+	fmt.Fprintf(w, "\nWritten to %s: summary.json, direction.csv, apps.csv, endpoints.csv\n", s.out)
+}
+
+// tables writes aligned columns.
+type tables struct{ *tabwriter.Writer }
+
+// title begins a table; row adds a line to it, and flush ends it.
+func (t tables) title(format string, args ...any) {
+	t.Flush()
+	fmt.Fprintf(t, "\n"+format+"\n", args...)
+	t.Flush()
+}
+
+func (t tables) row(cells ...any) {
+	for _, c := range cells {
+		fmt.Fprintf(t, "%v\t", c)
+	}
+	fmt.Fprintln(t)
+}
+
+// textRow is a row whose last cell is text of any length.
+func (t tables) textRow(text string, cells ...any) {
+	for _, c := range cells {
+		fmt.Fprintf(t, "%v\t", c)
+	}
+	fmt.Fprintf(t, "   %s\n", text)
+}
+
+// note adds a line that is no row.
+func (t tables) note(format string, args ...any) {
+	t.Flush()
+	fmt.Fprintf(t, "  "+format+"\n", args...)
+	t.Flush()
+}
+
+func (t tables) counts(what string, c flow.Counts) {
+	var skipped int64
+	for _, n := range c.Skipped {
+		skipped += n
+	}
+	t.title("%s: %d files, %d lines = %d records + %d skipped + %d errors", what, c.Files, c.Lines, c.Records, skipped, c.Errors)
+	for _, reason := range slices.Sorted(maps.Keys(c.Skipped)) {
+		t.note("skipped %d: %s", c.Skipped[reason], reason)
+	}
+	if c.Damaged > 0 {
+		t.note("damaged: %d files could not be read to their end", c.Damaged)
+	}
+}
+
+func (t tables) problems(sum summary, count int) {
+	if count == 0 {
+		return
+	}
+	t.title("%d problems, the first %d:", count, len(sum.Problems))
+	for _, p := range sum.Problems {
+		t.note("%s", p)
+	}
+}
+
+func (t tables) nulls(nulls map[string]uint64) {
+	if len(nulls) == 0 {
+		return
+	}
+	t.title("NULL records, by what they lack")
+	for _, fields := range slices.Sorted(maps.Keys(nulls)) {
+		t.row("", fields, nulls[fields])
+	}
+}
+
+func (t tables) directions(rule string, counts []classify.DirectionCount) {
+	var total uint64
+	of := make(map[classify.Direction]uint64)
+	for _, c := range counts {
+		total += c.Flows
+		of[c.Direction] += c.Flows
+	}
+	t.title("Directions (%s rule), flows of all systems", rule)
+	for _, d := range slices.Sorted(maps.Keys(of)) {
+		t.row("", d, of[d], percent(of[d], total))
+	}
+	t.row("", "all", total, percent(total, total))
+}
+
+func (t tables) agreement(rows []agreement) {
+	known, differs := uint64(0), uint64(0)
+	for _, r := range rows {
+		if r.Native != flow.NativeUnknown.String() {
+			known += r.Flows
+			if !r.Agrees {
+				differs += r.Flows
+			}
+		}
+	}
+	if known == 0 {
+		return
+	}
+	t.title("The sensor's own direction is known for %d flows; the address rule contradicts it for %d (%s)", known, differs, percent(differs, known))
+	for _, r := range rows {
+		if !r.Agrees {
+			t.note("%d flows: sensor %s, rule %s, labelled %s: %s", r.Flows, r.Native, r.Rule, r.Direction, r.Explanation)
+		}
+	}
+}
+
+func (t tables) naming(sum summary) {
+	d := sum.DNS
+	t.title("Names: %d rows, %d of addresses, %d of them thinned out since no flow went there", d.Rows, d.Addresses, d.Thinned)
+	t.row("", "names", "addresses", "pairs")
+	t.row("", "query", d.Query.Addresses, d.Query.Pairs)
+	t.row("", "owner", d.Owner.Addresses, d.Owner.Pairs)
+	t.title("Outbound destinations with a name")
+	t.row("", "names", "", "named", "of", "flows", "of")
+	for _, n := range sum.Naming {
+		if n.Addresses > 0 {
+			t.row("", n.Names, n.Family, n.Named, n.Addresses, n.FlowsNamed, n.Flows)
+		}
+	}
+}
+
+// filters shows what phase 5 leaves, and what to change if that is nothing.
+func (t tables) filters(s *study, rows []filter) {
+	t.title("Filters, each on what the one before it left")
+	t.textRow("keeps", "", "filter", "removed", "left")
+	keeps := map[string]string{
+		"null": "records with a device, a process and addresses", "os": "-os " + s.os.String(),
+		"prevalence": fmt.Sprintf("applications on more than %g of the %d devices", s.minPrevalence, s.census.Population(s.os)), "direction": "Outbound",
+	}
+	for _, f := range rows {
+		t.textRow(keeps[f.Filter], "", f.Filter, f.Removed, f.Left)
+	}
+	for _, f := range rows {
+		if f.Left == 0 {
+			t.title("Nothing is left: the filter %q removed the last %d flows. %s", f.Filter, f.Removed, s.advice(f.Filter))
+			return
+		}
+	}
+}
+
+// advice says what to change when a filter leaves nothing.
+func (s *study) advice(filter string) string {
+	switch filter {
+	case "null":
+		return "All records lack a device, a process or an address; see the table of NULL records above."
+	case "os":
+		seen := make(map[string]uint64)
+		for _, d := range s.census.Directions() {
+			seen[d.OS.String()] += d.Flows
+		}
+		var flows []string
+		for _, os := range slices.Sorted(maps.Keys(seen)) {
+			flows = append(flows, fmt.Sprintf("%d of %s", seen[os], os))
+		}
+		advice := fmt.Sprintf("There are flows %s: try -os any, or the system's name.", strings.Join(flows, ", "))
+		if seen["unknown"] > 0 {
+			advice += " NVM tells the system in endpoint records (osn), which belong to -flows too; Zeek does not tell it."
+		}
+		return advice
+	case "prevalence":
+		if len(s.apps) == 0 {
+			return "The records name no application, as is the way of Zeek's: directions and names can be studied, endpoints of applications cannot."
+		}
+		most := slices.MaxFunc(s.apps, func(a, b app) int { return cmp.Compare(a.Prevalence, b.Prevalence) })
+		return fmt.Sprintf("The most common application is on %g of the devices: lower -min-prevalence below that.", most.Prevalence)
+	case "direction":
+		return "No flow of a studied application is Outbound; see the table of directions above, and try the other -direction."
+	}
+	return ""
+}
+
+// maxRows is how many applications and endpoints the terminal shows; the files
+// have all.
+const maxRows = 15
+
+func (t tables) apps(s *study) {
+	apps := slices.DeleteFunc(slices.Clone(s.apps), func(a app) bool { return a.endpoints == 0 })
+	if len(apps) == 0 {
+		return
+	}
+	slices.SortStableFunc(apps, func(a, b app) int { return cmp.Compare(b.Devices, a.Devices) })
+	t.title("Applications, the %d on most devices of %d with outbound flows", min(maxRows, len(apps)), len(apps))
+	t.row("", "application", "devices", "endpoints", "endogenous", "encrypted", "cleartext", "upgradable", "unknown port")
+	for _, a := range apps[:min(maxRows, len(apps))] {
+		t.row("", printable(a.App), a.Devices, a.endpoints, a.endogenous, a.bySecurity[classify.Encrypted], a.bySecurity[classify.Cleartext],
+			a.bySecurity[classify.Upgradable], a.bySecurity[classify.SecurityUnknown])
+	}
+}
+
+func (t tables) endpoints(s *study) {
+	var insecure []endpoint
+	for _, e := range s.endpoints {
+		if e.label == classify.Endogenous && (e.service.Security == classify.Cleartext || e.service.Security == classify.Upgradable) {
+			insecure = append(insecure, e)
+		}
+	}
+	if len(insecure) == 0 {
+		return
+	}
+	slices.SortStableFunc(insecure, func(a, b endpoint) int { return cmp.Compare(b.Devices, a.Devices) })
+	t.title("Endogenous endpoints on ports without (certain) encryption, the %d on most devices of %d", min(maxRows, len(insecure)), len(insecure))
+	t.row("", "application", "endpoint", "port", "service", "devices", "of", "support")
+	for _, e := range insecure[:min(maxRows, len(insecure))] {
+		name := printable(e.Name())
+		if more := len(e.Names) - 1; more > 0 {
+			name = fmt.Sprintf("%s (+%d)", name, more)
+		}
+		t.row("", printable(e.App), name, fmt.Sprintf("%d/%v", e.Port, e.Proto), e.service.Name, e.Devices, e.Active, fmt.Sprintf("%.2f", e.support.Share()))
+	}
+}
+
+func (t tables) result(s *study, r result) {
+	t.title("Result: %d devices (%s), %d applications, %d studied, %d with an endogenous endpoint", r.Devices, s.os, r.Apps, r.AppsStudied, r.AppsWithEndogenous)
+	t.note("%d endpoints, of which %d are endogenous (support of %g or more)", r.Endpoints+r.Withheld, r.Endogenous, s.threshold)
+	if r.AppsWithEndogenous > 0 {
+		t.note("HTTPS by port 443: %d applications, %s of those studied, %s of those with an endogenous endpoint", r.AppsUsingHTTPS,
+			percent(uint64(r.AppsUsingHTTPS), uint64(r.AppsStudied)), percent(uint64(r.AppsUsingHTTPS), uint64(r.AppsWithEndogenous)))
+	}
+	if r.Withheld > 0 {
+		t.note("%d endpoints are left out of the files (-min-support, -min-devices)", r.Withheld)
+	}
+}
+
+func percent(n, of uint64) string {
+	if of == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f%%", 100*float64(n)/float64(of))
+}
+
+// printable returns a text from the input as a terminal may be given it: no
+// control characters, not too long.
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, s)
+	if r := []rune(s); len(r) > 48 {
+		s = string(r[:47]) + "…"
+	}
+	return s
+}
