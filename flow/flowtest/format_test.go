@@ -56,6 +56,25 @@ func TestFormatOfNVM(t *testing.T) {
 	)
 }
 
+func TestFormatOfSysmon(t *testing.T) {
+	flowtest.TestFormat(t, func() flow.Format { return new(flow.Sysmon) },
+		`{"EventID":3,"Hostname":"WS5.corp.example","UtcTime":"2020-10-22 05:54:24.255","Image":"C:\\Windows\\a.exe","Protocol":"tcp","Initiated":"true","SourceIp":"fe80:0:0:0:1:2:3:4","SourcePort":"5000","DestinationIp":"::ffff:21.0.0.1","DestinationPort":"443"}`,
+		`{"event_id":5156,"computer_name":"dc.","event_data":{"Application":"\\device\\harddiskvolume2\\x.exe","Direction":"%%14592","SourceAddress":"10.0.0.1","SourcePort":"53","DestAddress":"10.0.0.2","DestPort":"54","Protocol":"17"}}`,
+		`{"EventID":3,"Computer":"WS5","EventData":"{\"Image\":\"-\",\"SourceIp\":\"10.0.0.1\",\"DestinationIp\":\"-\",\"Protocol\":\"udp\"}"}`,
+		`{"EventID":22,"QueryName":"x"}`,
+	)
+}
+
+func TestFormatOfZeek(t *testing.T) {
+	flowtest.TestFormat(t, func() flow.Format { return new(flow.Zeek) },
+		"#separator \\x09\n#path\tconn\n#fields\tts\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tduration\torig_bytes\tresp_bytes\tlocal_orig\tlocal_resp",
+		"1714417137.321305\t10.0.0.11\t60570\t21.0.0.1\t443\ttcp\t3.012643\t700\t12\tT\tF",
+		"1714417138.0\tfe80::1%en0\t135\tff02::2\t134\ticmp\t-\t-\t-\t-\t-",
+		`{"ts":1714417137.321305,"id.orig_h":"21.0.0.1","id.orig_p":60570,"id.resp_h":"10.0.0.11","id.resp_p":22,"proto":"tcp","duration":3.5,"orig_bytes":1,"resp_bytes":2,"local_orig":false,"local_resp":true}`,
+		"#close\t2024-04-29-16-00-00",
+	)
+}
+
 // names is the plainest resolver.
 type names map[netip.Addr][]string
 
