@@ -87,6 +87,18 @@ type Labeler interface {
 	Label(rec flow.Record) Label
 }
 
+// NamedLabeler returns the Labeler of a name, for programs that take it from
+// their user: "paper", or "strict" with nothing but its rules.
+func NamedLabeler(name string) (l Labeler, ok bool) {
+	switch name {
+	case "paper":
+		return Paper{}, true
+	case "strict":
+		return Strict{}, true
+	}
+	return nil, false
+}
+
 // Paper labels by the paper's rule and nothing else: an address of RFC 1918 is
 // Private, every other is Public, and the two ends as recorded give Internal,
 // Outbound, Inbound or NAT. The remote end of Outbound is Dst, that of Inbound

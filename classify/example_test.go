@@ -306,3 +306,19 @@ func ExampleSupport_Endogeneity() {
 	fmt.Println(licence.Endogeneity(classify.DefaultThreshold), document.Endogeneity(classify.DefaultThreshold))
 	// Output: endogenous exogenous
 }
+
+func ExampleNamedLabeler() {
+	labeler, ok := classify.NamedLabeler("paper")
+	fmt.Printf("%T %v\n", labeler, ok)
+	// Output: classify.Paper true
+}
+
+func ExampleParseOSSet() {
+	any, ok := classify.ParseOSSet("any")
+	fmt.Println(any.Has(flow.OSUnknown), ok)
+	mac, ok := classify.ParseOSSet("macos")
+	fmt.Println(mac, mac.Has(flow.Windows), ok)
+	// Output:
+	// true true
+	// macos false true
+}

@@ -40,3 +40,13 @@ func (s OSSet) String() string {
 	}
 	return strings.Join(names, "+")
 }
+
+// ParseOSSet returns the set of one system's name, as flow.OS writes it, or
+// [AnyOS] for "any".
+func ParseOSSet(s string) (set OSSet, ok bool) {
+	if s == AnyOS.String() {
+		return AnyOS, true
+	}
+	os, ok := flow.ParseOS(s)
+	return Only(os), ok && os != flow.OSUnknown
+}

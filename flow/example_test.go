@@ -131,6 +131,12 @@ func ExampleEndpoints() {
 	// AB12 Mac OS X
 }
 
+func ExampleNamedFormat() {
+	newFormat, ok := flow.NamedFormat("zeek")
+	fmt.Printf("%T %v\n", newFormat(), ok)
+	// Output: *flow.Zeek true
+}
+
 func ExamplePseudonymizer() {
 	p, err := flow.NewPseudonymizer([]byte("a secret of thirty-two bytes ..."))
 	if err != nil {

@@ -281,3 +281,35 @@ func ExampleIndex_Addrs() {
 	// 2001:db8::1
 	// 2 addresses, 2 pairs
 }
+
+func ExampleFiles_Fill() {
+	files := pdns.Files{
+		FS: fstest.MapFS{
+			"a.json": {Data: []byte(`{"rrname":"www.example.com","rrtype":"A","rdata":"21.0.0.1","time_first":1600128000,"time_last":1600214399}` + "\n")},
+			"b.json": {Data: []byte(`{"rrname":"www.example.com","rrtype":"A","rdata":"21.0.0"}` + "\n")},
+		},
+		Patterns: []string{"*.json"},
+		Format:   func() pdns.Format { return new(pdns.COF) },
+	}
+	var b pdns.Builder
+	counts, err := files.Fill(context.Background(), &b, func(problem *pdns.ParseError) { fmt.Println(problem) })
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(counts.Lines, counts.Records, b.Build().Stats().Pairs)
+	// Output:
+	// b.json:1: field rdata: not an IPv4 address
+	// 2 1 1
+}
+
+func ExampleNamedFormat() {
+	newFormat, ok := pdns.NamedFormat("cof")
+	fmt.Printf("%T %v\n", newFormat(), ok)
+	// Output: *pdns.COF true
+}
+
+func ExampleParseMode() {
+	mode, ok := pdns.ParseMode("owner")
+	fmt.Println(mode, ok)
+	// Output: owner true
+}

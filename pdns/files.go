@@ -4,6 +4,7 @@ import (
 	"context"
 	"io/fs"
 	"iter"
+	"sync"
 
 	"github.com/endoflow/endoflow/internal/lines"
 )
@@ -49,4 +50,32 @@ func (f *Files) Read(ctx context.Context, each func(iter.Seq2[Record, error]) er
 		}
 		return &decoder{f.Format()}
 	}, nil, each)
+}
+
+// Fill adds the records of the files to b, whose Filter and MaxNames hold for
+// all workers. problem is told of each line or file that cannot be read, one at
+// a time and in no particular order; nil leaves it at the counts. When ctx ends
+// first, its error is returned, and b has a part of the records.
+func (f *Files) Fill(ctx context.Context, b *Builder, problem func(*ParseError)) (Counts, error) {
+	var mu sync.Mutex
+	return f.Read(ctx, func(recs iter.Seq2[Record, error]) error {
+		mine := Builder{Filter: b.Filter, MaxNames: b.MaxNames}
+		for rec, err := range recs {
+			pe, skippable := err.(*ParseError)
+			switch {
+			case err == nil:
+				mine.Add(rec)
+			case !skippable:
+				return err
+			case problem != nil:
+				mu.Lock()
+				problem(pe)
+				mu.Unlock()
+			}
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		b.Merge(&mine)
+		return nil
+	})
 }

@@ -80,3 +80,20 @@ func Detect(line []byte) Format {
 }
 
 func isObject(line []byte) bool { return bytes.HasPrefix(bytes.TrimLeft(line, " \t"), []byte("{")) }
+
+// NamedFormat returns the maker of Formats of a name, for programs that take it
+// from their user: "cof", "zeek" or "sysmon". The maker of "auto" is nil, which
+// leaves [Files] and [Reader] to detect.
+func NamedFormat(name string) (newFormat func() Format, ok bool) {
+	switch name {
+	case "auto":
+		return nil, true
+	case "cof":
+		return func() Format { return new(COF) }, true
+	case "zeek":
+		return func() Format { return new(Zeek) }, true
+	case "sysmon":
+		return func() Format { return new(Sysmon) }, true
+	}
+	return nil, false
+}

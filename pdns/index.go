@@ -66,6 +66,17 @@ func (m Mode) String() string {
 	return "query"
 }
 
+// ParseMode returns the mode that String writes.
+func ParseMode(s string) (m Mode, ok bool) {
+	switch s {
+	case Query.String():
+		return Query, true
+	case Owner.String():
+		return Owner, true
+	}
+	return Query, false
+}
+
 // A Name is one name of an address.
 type Name struct {
 	Name     string

@@ -17,14 +17,6 @@ type numbers[K comparable] struct {
 // maxNumbers bounds the keys of a table.
 const maxNumbers = 1 << 31
 
-func (t *numbers[K]) find(key K) (n uint32, ok bool) {
-	if len(t.slots) == 0 {
-		return 0, false
-	}
-	_, n, ok = t.probe(uint32(maphash.Comparable(t.seed, key)), key)
-	return n, ok
-}
-
 // probe returns the slot of a key with a hash, or the free slot for it.
 func (t *numbers[K]) probe(hash uint32, key K) (slot int, n uint32, ok bool) {
 	mask := len(t.slots) - 1

@@ -8,7 +8,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -17,9 +16,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
-	"sync"
 	"syscall"
-	"time"
 
 	"github.com/endoflow/endoflow/classify"
 	"github.com/endoflow/endoflow/enrich"
@@ -50,31 +47,6 @@ const usage = `Annotate writes flows with their direction and names as JSON line
 Options:
 `
 
-// line is what is written of a flow.
-type line struct {
-	Start     *time.Time `json:"start"` // null if not recorded
-	End       *time.Time `json:"end"`
-	Device    string     `json:"device"` // pseudonym
-	OS        string     `json:"os"`
-	App       string     `json:"app"`
-	Proto     string     `json:"proto"`
-	Src       string     `json:"src"` // address:port, "" if not recorded
-	Dst       string     `json:"dst"`
-	Direction string     `json:"direction"`
-	Basis     string     `json:"basis"`
-	Names     []name     `json:"names"` // of the remote end, the most likely first
-	TxBytes   uint64     `json:"tx_bytes"`
-	RxBytes   uint64     `json:"rx_bytes"`
-	Null      string     `json:"null,omitempty"` // fields that the record lacks
-}
-
-// name is a name and the evidence for it: "sensor" (seen on the device),
-// "query" (asked for and led to the address) or "owner" (owns the address record).
-type name struct {
-	Name     string `json:"name"`
-	Evidence string `json:"evidence"`
-}
-
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f := flag.NewFlagSet("annotate", flag.ContinueOnError)
 	f.SetOutput(stderr)
@@ -93,19 +65,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	newFlowFormat, ok1 := flowFormats[*flowFormat]
-	newDNSFormat, ok2 := pdnsFormats[*dnsFormat]
-	labeler, ok3 := labelers[*direction]
-	mode, ok4 := modes[*names]
+	newFlowFormat, ok1 := flow.NamedFormat(*flowFormat)
+	newDNSFormat, ok2 := pdns.NamedFormat(*dnsFormat)
+	labeler, ok3 := classify.NamedLabeler(*direction)
+	mode, ok4 := pdns.ParseMode(*names)
 	switch {
 	case f.NArg() > 0:
-		return fmt.Errorf("unexpected argument %q: options begin with -; quote patterns", f.Arg(0))
+		return fmt.Errorf("unexpected argument %q: options begin with -; quote patterns, so that the shell leaves them alone", f.Arg(0))
 	case *flows == "":
 		return errors.New("no -flows: name the files with flow records, as in -flows 'nvm/*.json.gz'")
 	case *at:
 		return errors.New("-at is not available yet; run without it")
 	case !ok1 || !ok2 || !ok3 || !ok4:
-		return errors.New("-flow-format, -pdns-format, -direction or -names has a word that is not in the list that -h shows")
+		return errors.New("a word after -flow-format, -pdns-format, -direction or -names is not one that -h lists")
 	}
 	key := flow.RandomKey()
 	if *keyFile != "" {
@@ -118,126 +90,58 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	index, err := readDNS(ctx, *dns, newDNSFormat, stderr)
-	if err != nil {
-		return err
+
+	problems := problems{w: stderr}
+	var builder pdns.Builder
+	if *dns != "" {
+		files := pdns.Files{Patterns: strings.Split(*dns, ","), Format: newDNSFormat}
+		if _, err := files.Fill(ctx, &builder, problems.add); err != nil {
+			return err
+		}
 	}
+	enricher := enrich.Enricher{Resolver: builder.Build().Mode(mode)}
+
 	out := bufio.NewWriterSize(stdout, 1<<16)
-	a := annotator{labeler: labeler, pseudonyms: pseudonyms, enricher: enrich.Enricher{Resolver: index.Mode(mode)}, evidence: *names, json: json.NewEncoder(out)}
-	a.json.SetEscapeHTML(false)
-	files := flow.Files{Patterns: strings.Split(*flows, ","), Format: newFlowFormat, Workers: 1}
+	w := newWriter(out, pseudonyms, mode)
+	files := flow.Files{Patterns: strings.Split(*flows, ","), Format: newFlowFormat, Workers: 1} // one, to keep the order
 	counts, err := files.Read(ctx, func(recs iter.Seq2[flow.Record, error]) error {
 		for rec, err := range recs {
-			if err != nil {
-				if !skippable(err, stderr) {
-					return err
-				}
+			if pe, ok := errors.AsType[*flow.ParseError](err); ok {
+				problems.add(pe)
 				continue
+			} else if err != nil {
+				return err
 			}
-			if err := a.write(ctx, rec); err != nil {
+			label := labeler.Label(rec)
+			names, err := enricher.Names(ctx, rec, label.Remote(rec))
+			if err != nil {
+				return err
+			}
+			if err := w.write(rec, label, names); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	if err2 := out.Flush(); err == nil {
-		err = err2
-	}
-	if err == nil {
-		fmt.Fprintf(stderr, "annotate: %d lines: %d flows, %d errors, %d damaged files, skipped %v\n", counts.Lines, counts.Records, counts.Errors, counts.Damaged, counts.Skipped)
-	}
-	return err
-}
-
-// readDNS makes the index of all names.
-func readDNS(ctx context.Context, patterns string, format func() pdns.Format, stderr io.Writer) (*pdns.Index, error) {
-	var all pdns.Builder
-	if patterns == "" {
-		return all.Build(), nil
-	}
-	var mu sync.Mutex
-	files := pdns.Files{Patterns: strings.Split(patterns, ","), Format: format}
-	_, err := files.Read(ctx, func(recs iter.Seq2[pdns.Record, error]) error {
-		var mine pdns.Builder
-		for rec, err := range recs {
-			if err == nil {
-				mine.Add(rec)
-			} else if !skippable(err, stderr) {
-				return err
-			}
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		all.Merge(&mine)
-		return nil
-	})
-	return all.Build(), err
-}
-
-// skippable tells of a line that cannot be read; it is false for an error that
-// ends the reading.
-func skippable(err error, stderr io.Writer) bool {
-	_, ok := errors.AsType[*flow.ParseError](err)
-	if ok {
-		fmt.Fprintln(stderr, "annotate:", err)
-	}
-	return ok
-}
-
-// An annotator writes one flow after the other.
-type annotator struct {
-	labeler    classify.Labeler
-	pseudonyms *flow.Pseudonymizer
-	enricher   enrich.Enricher
-	evidence   string // of a name that the index knows
-	json       *json.Encoder
-}
-
-func (a *annotator) write(ctx context.Context, rec flow.Record) error {
-	label := a.labeler.Label(rec)
-	found, err := a.enricher.Names(ctx, rec, label.Remote(rec))
-	if err != nil {
+	if err := errors.Join(err, out.Flush()); err != nil {
 		return err
 	}
-	l := line{
-		Device: a.pseudonyms.Device(rec.Device), OS: rec.OS.String(), App: rec.App.Name, Proto: rec.Proto.String(),
-		Direction: label.Direction.String(), Basis: label.Basis.String(), Names: make([]name, len(found)),
-		TxBytes: rec.TxBytes, RxBytes: rec.RxBytes, Null: rec.Null.String(),
-	}
-	if !rec.Start.IsZero() {
-		l.Start = &rec.Start
-	}
-	if !rec.End.IsZero() {
-		l.End = &rec.End
-	}
-	if rec.Src.IsValid() {
-		l.Src = rec.Src.String()
-	}
-	if rec.Dst.IsValid() {
-		l.Dst = rec.Dst.String()
-	}
-	for i, n := range found {
-		l.Names[i] = name{n.Name, a.evidence}
-		if n.Evidence == enrich.Sensor {
-			l.Names[i].Evidence = n.Evidence.String()
-		}
-	}
-	return a.json.Encode(l)
+	fmt.Fprintf(stderr, "annotate: %d lines = %d flows + %d skipped + %d errors; %d damaged files\n",
+		counts.Lines, counts.Records, counts.Lines-counts.Records-counts.Errors, counts.Errors, counts.Damaged)
+	return nil
 }
 
-var (
-	flowFormats = map[string]func() flow.Format{
-		"auto":   nil,
-		"nvm":    func() flow.Format { return new(flow.NVM) },
-		"sysmon": func() flow.Format { return new(flow.Sysmon) },
-		"zeek":   func() flow.Format { return new(flow.Zeek) },
+// problems tells of the first lines that cannot be read.
+type problems struct {
+	w io.Writer
+	n int
+}
+
+func (p *problems) add(pe *flow.ParseError) {
+	switch p.n++; {
+	case p.n <= 10:
+		fmt.Fprintln(p.w, "annotate:", pe)
+	case p.n == 11:
+		fmt.Fprintln(p.w, "annotate: further problems are only counted")
 	}
-	pdnsFormats = map[string]func() pdns.Format{
-		"auto":   nil,
-		"cof":    func() pdns.Format { return new(pdns.COF) },
-		"zeek":   func() pdns.Format { return new(pdns.Zeek) },
-		"sysmon": func() pdns.Format { return new(pdns.Sysmon) },
-	}
-	labelers = map[string]classify.Labeler{"strict": classify.Strict{}, "paper": classify.Paper{}}
-	modes    = map[string]pdns.Mode{"query": pdns.Query, "owner": pdns.Owner}
-)
+}

@@ -173,7 +173,7 @@ func (s *study) summary() summary {
 	sum := summary{
 		Version: 1,
 		Options: map[string]any{
-			"os": s.os.String(), "direction": s.direction, "names": s.names, "endpoint": s.level.String(), "min-prevalence": s.minPrevalence,
+			"os": s.os.String(), "direction": s.direction, "names": s.names.String(), "endpoint": s.level.String(), "min-prevalence": s.minPrevalence,
 			"threshold": s.threshold, "expand": s.expand, "min-support": s.minSupport, "min-devices": s.minDevices,
 		},
 		Flows: s.flowCounts, PDNS: s.dnsCounts,

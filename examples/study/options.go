@@ -5,8 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -18,20 +16,23 @@ import (
 
 // options are the command line.
 type options struct {
-	flows, flowFormat string
-	pdns, pdnsFormat  string
-	os                classify.OSSet
-	direction, names  string
-	level             enrich.Level
-	minPrevalence     float64
-	threshold         float64
-	minSupport        float64
-	minDevices        int
-	expand            bool
-	key               string
-	workers           int
-	memory            int64
-	out               string
+	flows, pdns   string
+	flowFormat    func() flow.Format
+	pdnsFormat    func() pdns.Format
+	os            classify.OSSet
+	direction     string
+	labeler       classify.Labeler
+	names         pdns.Mode
+	level         enrich.Level
+	minPrevalence float64
+	threshold     float64
+	minSupport    float64
+	minDevices    int
+	expand        bool
+	key           string
+	workers       int
+	memory        int64
+	out           string
 }
 
 const usage = `Study tells which of an application's connections are its own (common to most
@@ -52,16 +53,16 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 		f.PrintDefaults()
 	}
 	f.StringVar(&o.flows, "flows", "", "flow records: `PATTERNS`, comma-separated; plain, gzip or zstd")
-	f.StringVar(&o.flowFormat, "flow-format", "auto", "auto, nvm, sysmon or zeek")
+	flowFormat := f.String("flow-format", "auto", "auto, nvm, sysmon or zeek")
 	f.StringVar(&o.pdns, "pdns", "", "passive DNS: `PATTERNS`, likewise")
-	f.StringVar(&o.pdnsFormat, "pdns-format", "auto", "auto, cof, zeek or sysmon (parquet is not available yet)")
+	pdnsFormat := f.String("pdns-format", "auto", "auto, cof, zeek or sysmon (parquet is not available yet)")
 	later := make(map[string]*string)
 	for _, name := range []string{"listening", "ip-blocklist", "domain-blocklist", "toplist", "risk"} {
 		later[name] = f.String(name, "", "not available yet")
 	}
 	system := f.String("os", "macos", "macos, windows, linux or any: whose applications to study")
 	f.StringVar(&o.direction, "direction", "strict", "strict, or paper: the literal RFC 1918 rule")
-	f.StringVar(&o.names, "names", "query", "query: CNAME chains followed; owner: the paper's literal pairs")
+	names := f.String("names", "query", "query: CNAME chains followed; owner: the paper's literal pairs")
 	level := f.String("endpoint", "name-port", "what is scored: name-port, name, address-port or address (site is not available yet)")
 	f.Float64Var(&o.minPrevalence, "min-prevalence", 0.05, "study applications on more than this share of the devices")
 	f.Float64Var(&o.threshold, "threshold", classify.DefaultThreshold, "support from which on an endpoint is endogenous (ours; the paper's is not known)")
@@ -83,15 +84,21 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 			return o, fmt.Errorf("-%s is not available yet; run without it", name)
 		}
 	}
-	var ok bool
-	if o.os, ok = parseOSSet(*system); !ok {
-		return o, fmt.Errorf("-os %s: want macos, windows, linux or any", *system)
-	}
-	if o.level, ok = enrich.ParseLevel(*level); !ok {
-		return o, fmt.Errorf("-endpoint %s: want name-port, name, address-port or address", *level)
-	}
-	if o.memory, ok = parseSize(*memory); !ok {
-		return o, fmt.Errorf("-memory %s: want a number with KiB, MiB or GiB", *memory)
+	for _, word := range []struct {
+		flag, value, want string
+		parse             func(string) bool
+	}{
+		{"flow-format", *flowFormat, "auto, nvm, sysmon or zeek", func(s string) (ok bool) { o.flowFormat, ok = flow.NamedFormat(s); return }},
+		{"pdns-format", *pdnsFormat, "auto, cof, zeek or sysmon", func(s string) (ok bool) { o.pdnsFormat, ok = pdns.NamedFormat(s); return }},
+		{"os", *system, "macos, windows, linux or any", func(s string) (ok bool) { o.os, ok = classify.ParseOSSet(s); return }},
+		{"direction", o.direction, "strict or paper", func(s string) (ok bool) { o.labeler, ok = classify.NamedLabeler(s); return }},
+		{"names", *names, "query or owner", func(s string) (ok bool) { o.names, ok = pdns.ParseMode(s); return }},
+		{"endpoint", *level, "name-port, name, address-port or address", func(s string) (ok bool) { o.level, ok = enrich.ParseLevel(s); return }},
+		{"memory", *memory, "a number with KiB, MiB or GiB", func(s string) (ok bool) { o.memory, ok = parseSize(s); return }},
+	} {
+		if !word.parse(word.value) {
+			return o, fmt.Errorf("-%s %s: want %s", word.flag, word.value, word.want)
+		}
 	}
 	for name, v := range map[string]float64{"min-prevalence": o.minPrevalence, "threshold": o.threshold, "min-support": o.minSupport} {
 		if !(v >= 0 && v <= 1) {
@@ -101,26 +108,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	if o.flows == "" && o.pdns != "" {
 		return o, errors.New("-pdns without -flows: name the flow records too")
 	}
-	return o, errors.Join(
-		oneOf("flow-format", o.flowFormat, flowFormats), oneOf("pdns-format", o.pdnsFormat, pdnsFormats),
-		oneOf("direction", o.direction, labelers), oneOf("names", o.names, modes))
-}
-
-// oneOf refuses a word that stands for nothing.
-func oneOf[V any](flag, word string, words map[string]V) error {
-	if _, ok := words[word]; ok {
-		return nil
-	}
-	return fmt.Errorf("-%s %s: want %s", flag, word, strings.Join(slices.Sorted(maps.Keys(words)), ", "))
-}
-
-// parseOSSet reads the name of an operating system, or any.
-func parseOSSet(s string) (classify.OSSet, bool) {
-	if s == "any" {
-		return classify.AnyOS, true
-	}
-	os, ok := flow.ParseOS(s)
-	return classify.Only(os), ok && os != flow.OSUnknown
+	return o, nil
 }
 
 // parseSize reads a number of bytes.
@@ -134,20 +122,3 @@ func parseSize(s string) (int64, bool) {
 	n, err := strconv.ParseInt(s, 10, 64)
 	return n * unit, err == nil && n > 0 && n <= 1<<60/unit
 }
-
-var (
-	flowFormats = map[string]func() flow.Format{
-		"auto":   nil,
-		"nvm":    func() flow.Format { return new(flow.NVM) },
-		"sysmon": func() flow.Format { return new(flow.Sysmon) },
-		"zeek":   func() flow.Format { return new(flow.Zeek) },
-	}
-	pdnsFormats = map[string]func() pdns.Format{
-		"auto":   nil,
-		"cof":    func() pdns.Format { return new(pdns.COF) },
-		"zeek":   func() pdns.Format { return new(pdns.Zeek) },
-		"sysmon": func() pdns.Format { return new(pdns.Sysmon) },
-	}
-	labelers = map[string]classify.Labeler{"strict": classify.Strict{}, "paper": classify.Paper{}}
-	modes    = map[string]pdns.Mode{"query": pdns.Query, "owner": pdns.Owner}
-)

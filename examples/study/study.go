@@ -89,18 +89,18 @@ func newStudy(o options, progress *progressLine) (*study, error) {
 func (s *study) readFlows(ctx context.Context) error {
 	endpoints := new(flow.Endpoints)
 	files := flow.Files{
-		Patterns: strings.Split(s.flows, ","), Format: flowFormats[s.flowFormat], Endpoints: endpoints,
+		Patterns: strings.Split(s.flows, ","), Format: s.flowFormat, Endpoints: endpoints,
 		Workers: s.workers, Progress: s.progress.of("flows"),
 	}
 	var mu sync.Mutex
 	counts, err := files.Read(ctx, func(recs iter.Seq2[flow.Record, error]) error {
 		mine := tally{outbound: make(map[netip.Addr]uint64)}
 		for rec, err := range recs {
-			if err != nil {
-				if err := s.problems.add(err); err != nil {
-					return err
-				}
+			if pe, ok := errors.AsType[*flow.ParseError](err); ok {
+				s.problems.add(pe)
 				continue
+			} else if err != nil {
+				return err
 			}
 			s.count(&mine, rec)
 		}
@@ -126,8 +126,7 @@ func (s *study) readFlows(ctx context.Context) error {
 
 // count is the study's work on one record.
 func (s *study) count(t *tally, rec flow.Record) {
-	labeler := labelers[s.direction]
-	label := labeler.Label(rec)
+	label := s.labeler.Label(rec)
 	rec.Device = s.pseudo.Device(rec.Device)
 	t.census.Add(rec, label)
 	if rec.Null != 0 {
@@ -135,7 +134,7 @@ func (s *study) count(t *tally, rec flow.Record) {
 	}
 	bare := rec
 	bare.Native = flow.NativeUnknown
-	t.agreement.Add(rec.Native, labeler.Label(bare).Direction, label.Direction)
+	t.agreement.Add(rec.Native, s.labeler.Label(bare).Direction, label.Direction)
 	if label.Direction != classify.Outbound {
 		return
 	}
@@ -157,27 +156,11 @@ func (s *study) readDNS(ctx context.Context) error {
 		filter.Add(addr)
 	}
 	files := pdns.Files{
-		Patterns: strings.Split(s.pdns, ","), Format: pdnsFormats[s.pdnsFormat],
+		Patterns: strings.Split(s.pdns, ","), Format: s.pdnsFormat,
 		Workers: s.workers, Progress: s.progress.of("pdns"),
 	}
 	s.builder.Filter = filter
-	var mu sync.Mutex
-	counts, err := files.Read(ctx, func(recs iter.Seq2[pdns.Record, error]) error {
-		mine := pdns.Builder{Filter: filter}
-		for rec, err := range recs {
-			if err != nil {
-				if err := s.problems.add(err); err != nil {
-					return err
-				}
-				continue
-			}
-			mine.Add(rec)
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		s.builder.Merge(&mine)
-		return nil
-	})
+	counts, err := files.Fill(ctx, &s.builder, s.problems.add)
 	s.progress.end()
 	s.dnsCounts = counts
 	if err != nil {
@@ -203,7 +186,7 @@ func (s *study) join(ctx context.Context) error {
 		apps[s.apps[i].App] = &s.apps[i]
 	}
 	join := enrich.Join{
-		Resolver: s.index.Mode(modes[s.names]), Level: s.level, Expand: s.expand,
+		Resolver: s.index.Mode(s.names), Level: s.level, Expand: s.expand,
 		Keep: func(os flow.OS, app string) bool { return s.os.Has(os) && prevalent[app] },
 	}
 	for found, err := range s.contacts.Endpoints(ctx, join) {
@@ -243,12 +226,7 @@ type problems struct {
 
 const maxSample = 10
 
-// add keeps a skippable error and returns any other.
-func (p *problems) add(err error) error {
-	pe, ok := errors.AsType[*flow.ParseError](err)
-	if !ok {
-		return err
-	}
+func (p *problems) add(pe *flow.ParseError) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.count++
@@ -257,7 +235,6 @@ func (p *problems) add(err error) error {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Line, b.Line))
 	})
 	p.sample = p.sample[:min(len(p.sample), maxSample)]
-	return nil
 }
 
 func (p *problems) first() error {

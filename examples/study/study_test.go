@@ -326,7 +326,7 @@ func TestUnusable(t *testing.T) {
 		{[]string{"-flows", in}, in + ": is a folder; name its files, as in " + filepath.Join(in, "*")},
 		{[]string{"-flows", empty}, "no flow record in the files named by -flows"},
 		{[]string{"-flows", empty, "-os", "beos"}, "-os beos: want macos, windows, linux or any"},
-		{[]string{"-flows", empty, "-names", "all"}, "-names all: want owner, query"},
+		{[]string{"-flows", empty, "-names", "all"}, "-names all: want query or owner"},
 		{[]string{"-flows", empty, "-threshold", "50"}, "-threshold: want a share between 0 and 1"},
 		{[]string{"-flows", empty, "-memory", "lots"}, "-memory lots: want a number with KiB, MiB or GiB"},
 		{[]string{"-flows", empty, "-endpoint", "site"}, "-endpoint site: want name-port, name, address-port or address"},

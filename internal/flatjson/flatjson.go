@@ -1,10 +1,9 @@
 // Package flatjson reads the members of one JSON object a line, the form in
 // which most sensors write.
 //
-// Members whose values are strings, integers, truth values and null are scanned
-// in one pass and without allocation. Anything else, and anything doubtful,
-// goes to encoding/json, which decides what is JSON; a fuzz test holds both to
-// the same answer.
+// Lines are scanned in one pass and without allocation. Keys with escapes, and
+// anything doubtful, go to encoding/json, which decides what is JSON; a fuzz test
+// holds both to the same answer.
 package flatjson
 
 import (
@@ -78,20 +77,27 @@ func Object(line []byte, member func(key []byte, v Value) error) error {
 			return ErrSyntax
 		}
 		var v Value
-		if line[pos] == '"' {
+		switch line[pos] {
+		case '"':
 			text, escaped, pos1 := scanString(line, pos)
 			if pos1 < 0 {
 				return ErrSyntax
 			}
 			v, pos = Value{String, text, escaped}, pos1
-		} else {
+		case '{', '[':
+			pos1 := nestedEnd(line, pos)
+			if pos1 < 0 || !json.Valid(line[pos:pos1]) {
+				return ErrSyntax
+			}
+			v, pos = Value{Kind: Nested, raw: line[pos:pos1]}, pos1
+		default:
 			n := bytes.IndexAny(line[pos:], ",} \t\r\n")
 			if n < 0 {
 				return ErrSyntax
 			}
 			text := line[pos : pos+n]
 			switch {
-			case isInteger(text), string(text) == "true", string(text) == "false":
+			case isNumber(text), string(text) == "true", string(text) == "false":
 				v = Value{Kind: Bare, raw: text}
 			case string(text) == "null":
 			default:
@@ -219,19 +225,63 @@ func decodeString(raw []byte) []byte {
 	return []byte(s)
 }
 
-func isInteger(text []byte) bool {
+// isNumber reports whether a text is a JSON number (RFC 8259 6).
+func isNumber(text []byte) bool {
+	digits := func() (n int) {
+		for len(text) > 0 && text[0] >= '0' && text[0] <= '9' {
+			text = text[1:]
+			n++
+		}
+		return n
+	}
 	if len(text) > 0 && text[0] == '-' {
 		text = text[1:]
 	}
-	if len(text) == 0 || text[0] == '0' && len(text) > 1 {
+	zero := len(text) > 0 && text[0] == '0'
+	if n := digits(); n == 0 || zero && n > 1 {
 		return false
 	}
-	for _, c := range text {
-		if c < '0' || c > '9' {
+	if len(text) > 0 && text[0] == '.' {
+		text = text[1:]
+		if digits() == 0 {
 			return false
 		}
 	}
-	return true
+	if len(text) > 0 && text[0]|0x20 == 'e' {
+		text = text[1:]
+		if len(text) > 0 && (text[0] == '+' || text[0] == '-') {
+			text = text[1:]
+		}
+		if digits() == 0 {
+			return false
+		}
+	}
+	return len(text) == 0
+}
+
+// nestedEnd returns the position behind the object or array that begins at pos,
+// or -1 if it does not end. Whether it is valid JSON is for json.Valid to say.
+func nestedEnd(line []byte, pos int) int {
+	depth := 0
+	for pos < len(line) {
+		switch line[pos] {
+		case '"':
+			_, _, next := scanString(line, pos)
+			if next < 0 {
+				return -1
+			}
+			pos = next
+			continue
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth == 0 {
+				return pos + 1
+			}
+		}
+		pos++
+	}
+	return -1
 }
 
 // slow reads the members from position pos on, where a member begins, with

@@ -19,10 +19,6 @@ type Decoder[T any] interface {
 	Close(values []T, counts *Counts) []T
 }
 
-// giveUp is how many lines of no known format are reported one by one before a
-// file in which no line was recognised is given up.
-const giveUp = 1000
-
 // errStop says that a sequence has ended: its consumer wants no more, or ctx's
 // error was its last pair.
 var errStop = errors.New("the sequence has ended")
@@ -87,7 +83,6 @@ func (s *session[T]) lines(r io.Reader, name string, d Decoder[T], values *[]T) 
 	defer text.Close()
 	sc := newScanner(text, s.maxLine)
 	defer func() { s.counts.Bytes += sc.read }()
-	recognised, unknown := false, 0
 	for {
 		line, err := sc.next()
 		if err == io.EOF {
@@ -113,21 +108,15 @@ func (s *session[T]) lines(r io.Reader, name string, d Decoder[T], values *[]T) 
 				*values, err = d.Decode(line, *values)
 			}
 		}
-		switch skip, ok := err.(SkipError); {
+		switch {
 		case err == nil:
 			s.counts.Records++
-			recognised = true
-		case ok:
-			s.counts.Skip(string(skip))
+		case errors.Is(err, ErrSkip):
+			s.counts.Skip(err.Error())
 		default:
 			s.counts.Errors++
 			if err := s.fail(name, sc.line, err); err != nil {
 				return sc.line, err
-			}
-			if err == ErrFormat && !recognised {
-				if unknown++; unknown == giveUp {
-					return sc.line + 1, fmt.Errorf("%w in the first %d", ErrFormat, giveUp)
-				}
 			}
 			continue
 		}

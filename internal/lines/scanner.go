@@ -34,7 +34,7 @@ func decompress(r io.Reader) (io.ReadCloser, error) {
 	switch {
 	case bytes.HasPrefix(head, gzipMagic):
 		return kgzip.NewReader(br)
-	case bytes.HasPrefix(head, zstdMagic):
+	case bytes.HasPrefix(head, zstdMagic), isSkippable(head):
 		d, err := zstd.NewReader(br, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
 			return nil, err
@@ -42,6 +42,12 @@ func decompress(r io.Reader) (io.ReadCloser, error) {
 		return d.IOReadCloser(), nil
 	}
 	return io.NopCloser(br), nil
+}
+
+// isSkippable reports whether a stream begins with one of zstd's skippable
+// frames (RFC 8878 3.1.2), as those of parallel compressors do.
+func isSkippable(head []byte) bool {
+	return len(head) == 4 && head[0]&0xf0 == 0x50 && head[1] == 0x2a && head[2] == 0x4d && head[3] == 0x18
 }
 
 // damage names the cause of an unreadable stream in words that say what to do.

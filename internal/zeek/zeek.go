@@ -211,7 +211,11 @@ func (r *Reader) Time(i int) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
+	if strings.IndexByte(text, 'T') > 0 {
+		t, err := time.Parse(time.RFC3339Nano, text)
+		if err != nil {
+			return time.Time{}, r.Field(i, errors.New("not a time"))
+		}
 		return t.UTC(), nil
 	}
 	s, err := r.seconds(i)
