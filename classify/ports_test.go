@@ -13,8 +13,8 @@ import (
 	"github.com/endoflow/endoflow/flow"
 )
 
-// TestServiceNames: the names are those that IANA registered for the ports.
-func TestServiceNames(t *testing.T) {
+// TestRealServiceNames: the names are those that IANA registered for the ports.
+func TestRealServiceNames(t *testing.T) {
 	path := filepath.Join("..", "..", "shared", "data")
 	if _, err := os.Stat(path); err != nil {
 		t.Skip("no folder of real records beside the project: ", err)

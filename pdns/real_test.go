@@ -69,7 +69,7 @@ func build(t *testing.T, pattern string) *pdns.Index {
 // host) that is not itself an address, to a public IPv4 unicast address. On
 // these captures, IPv6 rows would add 649 to the 645 of proxy_rolling, and host
 // fields that are addresses 258 to the 224 of m57-short.
-func TestFusion(t *testing.T) {
+func TestRealFusion(t *testing.T) {
 	needData(t)
 	type truth struct{ rows, covered, byQuery, byOwner int }
 	for _, test := range []struct {
@@ -122,7 +122,7 @@ func TestFusion(t *testing.T) {
 	}
 }
 
-func TestSysmonFusion(t *testing.T) {
+func TestRealSysmonFusion(t *testing.T) {
 	needData(t)
 	got := build(t, "sysmon-otrf/sysmon22.jsonl.gz").Stats()
 	if diff := cmp.Diff(pdns.IndexStats{Addresses: 99, Pairs: 110}, got); diff != "" {
@@ -131,7 +131,7 @@ func TestSysmonFusion(t *testing.T) {
 }
 
 // Almost every query of this one is for a TXT record.
-func TestZeekJSONLines(t *testing.T) {
+func TestRealZeekJSONLines(t *testing.T) {
 	needData(t)
 	got := build(t, "zeek-rita/json_with_all_fields/dns.log").Stats()
 	if diff := cmp.Diff(pdns.IndexStats{Addresses: 1, Pairs: 1}, got); diff != "" {
@@ -144,7 +144,7 @@ func TestZeekJSONLines(t *testing.T) {
 // the chain to an address was seen in another query's answer. Fewer pairs are
 // left there, since a name that some CNAME row points to is no longer taken for
 // one that was asked for.
-func TestFusionByRows(t *testing.T) {
+func TestRealFusionByRows(t *testing.T) {
 	needData(t)
 	for _, test := range []struct {
 		name, dns, truthLog string
