@@ -99,7 +99,7 @@ func TestAnnotate(t *testing.T) {
 func TestFleet(t *testing.T) {
 	fleet := flowtest.Fleet{Devices: 20}
 	dir := t.TempDir()
-	if err := fleet.WriteDir(dir, 2); err != nil {
+	if err := fleet.WriteDir(t.Context(), dir, 2); err != nil {
 		t.Fatal(err)
 	}
 	truth := fleet.Truth(nil)

@@ -22,7 +22,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop) // a second interrupt ends the program at once
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	debug.SetMemoryLimit(o.memory)
 	if o.flows == "" {
-		if err := builtIn(&o, stdout); err != nil {
+		if err := builtIn(ctx, &o, stdout); err != nil {
 			return err
 		}
 	}
@@ -71,10 +71,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 }
 
 // builtIn makes up a fleet and points the options to it.
-func builtIn(o *options, stdout io.Writer) error {
+func builtIn(ctx context.Context, o *options, stdout io.Writer) error {
 	dir := filepath.Join(o.out, "fleet")
 	fmt.Fprintf(stdout, "No -flows given: a made-up fleet of 2,000 devices is written to %s and studied.\n\n", dir)
-	if err := (flowtest.Fleet{Devices: 2000}).WriteDir(dir, 8); err != nil {
+	if err := (flowtest.Fleet{Devices: 2000}).WriteDir(ctx, dir, 8); err != nil {
 		return err
 	}
 	o.flows, o.pdns = filepath.Join(dir, "flows-*"), filepath.Join(dir, "dns*")

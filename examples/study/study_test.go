@@ -93,7 +93,7 @@ func table(t *testing.T, name string) []map[string]string {
 func TestFleetSupport(t *testing.T) {
 	fleet := flowtest.Fleet{Seed: 7, Devices: 2000, Activity: 2, OneNamePerAddress: true}
 	in, out := t.TempDir(), t.TempDir()
-	if err := fleet.WriteDir(in, 4); err != nil {
+	if err := fleet.WriteDir(t.Context(), in, 4); err != nil {
 		t.Fatal(err)
 	}
 
@@ -143,7 +143,7 @@ func TestSameBytes(t *testing.T) {
 	var want map[string]string
 	for _, split := range []struct{ parts, workers int }{{1, 1}, {7, 1}, {7, 2}, {7, 7}} {
 		in, out := t.TempDir(), t.TempDir()
-		if err := fleet.WriteDir(in, split.parts); err != nil {
+		if err := fleet.WriteDir(t.Context(), in, split.parts); err != nil {
 			t.Fatal(err)
 		}
 		_, sum := runStudy(t, out, "-flows", filepath.Join(in, "flows-*"), "-pdns", filepath.Join(in, "dns*"), "-os", "any", "-workers", strconv.Itoa(split.workers))
@@ -181,7 +181,7 @@ func TestSameBytes(t *testing.T) {
 func TestFleetDirections(t *testing.T) {
 	fleet := flowtest.Fleet{Seed: 5, Devices: 200}
 	in, out := t.TempDir(), t.TempDir()
-	if err := fleet.WriteDir(in, 3); err != nil {
+	if err := fleet.WriteDir(t.Context(), in, 3); err != nil {
 		t.Fatal(err)
 	}
 	truth := fleet.Truth(nil)
@@ -347,7 +347,7 @@ func TestUnusable(t *testing.T) {
 // file that looks finished.
 func TestInterrupted(t *testing.T) {
 	in, out := t.TempDir(), t.TempDir()
-	if err := (flowtest.Fleet{Devices: 20}).WriteDir(in, 1); err != nil {
+	if err := (flowtest.Fleet{Devices: 20}).WriteDir(t.Context(), in, 1); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -364,7 +364,7 @@ func TestInterrupted(t *testing.T) {
 // TestWithheld: what is left out of the files is counted.
 func TestWithheld(t *testing.T) {
 	in := t.TempDir()
-	if err := (flowtest.Fleet{Devices: 50}).WriteDir(in, 1); err != nil {
+	if err := (flowtest.Fleet{Devices: 50}).WriteDir(t.Context(), in, 1); err != nil {
 		t.Fatal(err)
 	}
 	flows := filepath.Join(in, "flows-*")

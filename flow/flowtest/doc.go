@@ -26,7 +26,7 @@
 // as records, without text in between.
 //
 //	fleet := flowtest.Fleet{Seed: 1, Devices: 1000}
-//	if err := fleet.WriteDir(dir, 8); err != nil {
+//	if err := fleet.WriteDir(ctx, dir, 8); err != nil {
 //		return err
 //	}
 //	truth := fleet.Truth(func(rec flow.Record) bool { return rec.OS == flow.MacOS })

@@ -2,6 +2,7 @@ package flowtest
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"iter"
@@ -159,8 +160,9 @@ func (f Fleet) WriteFlows(w io.Writer, part, parts int) error {
 
 // WriteDir writes the fleet into a folder, which it makes if need be: the
 // flows in as many parts as asked for (at least one) as flows-000.json.gz,
-// flows-001.json.gz and so on, and the DNS rows as dns.json.gz.
-func (f Fleet) WriteDir(dir string, parts int) error {
+// flows-001.json.gz and so on, and the DNS rows as dns.json.gz. Files have their
+// names when they are whole. When ctx ends first, its error is returned.
+func (f Fleet) WriteDir(ctx context.Context, dir string, parts int) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
@@ -169,30 +171,47 @@ func (f Fleet) WriteDir(dir string, parts int) error {
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for part := range parts {
 		g.Go(func() error {
-			return writeFile(filepath.Join(dir, fmt.Sprintf("flows-%03d.json.gz", part)), func(w io.Writer) error {
+			return writeFile(ctx, filepath.Join(dir, fmt.Sprintf("flows-%03d.json.gz", part)), func(w io.Writer) error {
 				return f.WriteFlows(w, part, parts)
 			})
 		})
 	}
-	g.Go(func() error { return writeFile(filepath.Join(dir, "dns.json.gz"), f.WriteDNS) })
+	g.Go(func() error { return writeFile(ctx, filepath.Join(dir, "dns.json.gz"), f.WriteDNS) })
 	return g.Wait()
 }
 
-func writeFile(name string, write func(io.Writer) error) error {
-	file, err := os.Create(name)
+func writeFile(ctx context.Context, name string, write func(io.Writer) error) error {
+	file, err := os.Create(name + ".unfinished")
 	if err != nil {
 		return err
 	}
+	defer os.Remove(file.Name()) // fails when the file has its name
 	defer file.Close()
 	zw, err := gzip.NewWriterLevel(file, gzip.BestSpeed)
 	if err != nil {
 		return err
 	}
-	if err := write(zw); err != nil {
+	if err := write(&untilDone{ctx, zw}); err != nil {
 		return err
 	}
 	if err := zw.Close(); err != nil {
 		return err
 	}
-	return file.Close()
+	if err := file.Close(); err != nil {
+		return err
+	}
+	return os.Rename(file.Name(), name)
+}
+
+// untilDone writes until ctx ends.
+type untilDone struct {
+	ctx context.Context
+	w   io.Writer
+}
+
+func (u *untilDone) Write(p []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.w.Write(p)
 }

@@ -84,7 +84,7 @@ func ExampleFleet_WriteDir() {
 		return
 	}
 	defer os.RemoveAll(dir)
-	if err := (flowtest.Fleet{Devices: 2}).WriteDir(dir, 2); err != nil {
+	if err := (flowtest.Fleet{Devices: 2}).WriteDir(context.Background(), dir, 2); err != nil {
 		fmt.Println(err)
 		return
 	}
@@ -363,7 +363,7 @@ func TestReadByFlow(t *testing.T) {
 			t.Run(fmt.Sprintf("style %d in %d parts", style, parts), func(t *testing.T) {
 				f := flowtest.Fleet{Devices: 50, Style: style, SensorNames: true}
 				dir := t.TempDir()
-				if err := f.WriteDir(dir, parts); err != nil {
+				if err := f.WriteDir(t.Context(), dir, parts); err != nil {
 					t.Fatal(err)
 				}
 				var want []flow.Record
@@ -569,7 +569,7 @@ func TestCollectorStyle(t *testing.T) {
 func TestWriteDir(t *testing.T) {
 	f := flowtest.Fleet{Devices: 10}
 	dir := filepath.Join(t.TempDir(), "new")
-	if err := f.WriteDir(dir, 2); err != nil {
+	if err := f.WriteDir(t.Context(), dir, 2); err != nil {
 		t.Fatal(err)
 	}
 	for name, write := range map[string]func(io.Writer) error{
