@@ -36,9 +36,13 @@ func Skip(reason string) error { return lines.SkipError(reason) }
 // in the input; err must not quote its value.
 func BadField(field string, err error) error { return &lines.FieldError{Field: field, Err: err} }
 
-// A ParseError locates a line that could not be read: file, line (from 1),
-// field where one is to blame, and cause. Its text has nothing of the line in
-// it. The pdns package's ParseError is the same type.
+// A ParseError locates input that could not be read. Its text has nothing of the
+// input in it. The pdns package's ParseError is the same type.
+//
+//	Name  string // the file's or stream's name, as given
+//	Line  int64  // from 1
+//	Field string // the field's name in the input, "" where the whole line is meant
+//	Err   error  // the cause; Unwrap returns it
 type ParseError = lines.ParseError
 
 // Causes of a [ParseError] that a caller may want to tell apart with errors.Is.
@@ -49,10 +53,23 @@ var (
 )
 
 // Counts says what became of every line; see [Reader.Counts]. Lines is the sum
-// of Records, Errors and all Skipped.
+// of Records, Errors and all Skipped. Merge adds other Counts.
+//
+//	Files   int64            // begun
+//	Damaged int64            // of Files, those whose rest could not be read
+//	Bytes   int64            // of text, decompressed
+//	Lines   int64
+//	Records int64            // lines that hold a record
+//	Errors  int64            // lines that gave a ParseError
+//	Skipped map[string]int64 // lines without a record, by reason
 type Counts = lines.Counts
 
 // Progress says how far a reading of [Files] has come.
+//
+//	Files, FilesDone int64
+//	Size, Read       int64 // bytes on disk, and of them read
+//	Lines            int64
+//	Errors           int64 // lines that gave a ParseError
 type Progress = lines.Progress
 
 // Detect returns a new Format for a stream in which the line occurs, or nil if

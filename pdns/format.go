@@ -39,6 +39,11 @@ func BadField(field string, err error) error { return &lines.FieldError{Field: f
 // A ParseError locates a line that could not be read: file, line (from 1),
 // field where one is to blame, and cause. Its text has nothing of the line in
 // it. The flow package's ParseError is the same type.
+//
+//	Name  string // the file's or stream's name, as given
+//	Line  int64  // from 1
+//	Field string // the field's name in the input, "" where the whole line is meant
+//	Err   error  // the cause; Unwrap returns it
 type ParseError = lines.ParseError
 
 // Causes of a [ParseError] that a caller may want to tell apart with errors.Is.
@@ -50,9 +55,11 @@ var (
 
 // Counts says what became of every line; see [Reader.Counts]. Lines is the sum
 // of Records, Errors and all Skipped; a line of Records has one record or more.
+// Its fields are those of the flow package's Counts, which is the same type.
 type Counts = lines.Counts
 
-// Progress says how far a reading of [Files] has come.
+// Progress says how far a reading of [Files] has come. Its fields are those of
+// the flow package's Progress, which is the same type.
 type Progress = lines.Progress
 
 // The reasons for which the formats of this package skip lines, beside those

@@ -181,6 +181,11 @@ func (s *study) summary() summary {
 		Agreement: []agreement{}, Filters: []filter{}, Naming: []naming{},
 		Result: s.result(),
 	}
+	for _, c := range []*flow.Counts{&sum.Flows, &sum.PDNS} {
+		if c.Skipped == nil {
+			c.Skipped = map[string]int64{} // an object in JSON, not null
+		}
+	}
 	for _, p := range s.problems.sample {
 		sum.Problems = append(sum.Problems, p.Error())
 	}
