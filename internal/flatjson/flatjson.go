@@ -91,9 +91,9 @@ func Object(line []byte, member func(key []byte, v Value) error) error {
 			}
 			v, pos = Value{Kind: Nested, raw: line[pos:pos1]}, pos1
 		default:
-			n := bytes.IndexAny(line[pos:], ",} \t\r\n")
-			if n < 0 {
-				return ErrSyntax
+			n := 0
+			for pos+n < len(line) && !endsBare[line[pos+n]] {
+				n++
 			}
 			text := line[pos : pos+n]
 			switch {
@@ -146,6 +146,9 @@ var special = func() (t [256]bool) {
 	}
 	return t
 }()
+
+// endsBare marks the bytes that end a number, a truth value or null.
+var endsBare = [256]bool{',': true, '}': true, ' ': true, '\t': true, '\r': true, '\n': true}
 
 // scanString reads the string that begins at pos. It returns what stands
 // between the quotes, whether unescape must be asked what that says, and the
