@@ -23,7 +23,7 @@ import (
 //     tell, its device's; the device's may come later, by another record or by
 //     SetOS.
 //   - A device of which records or SetOS told several systems has the greatest,
-//     as in flow.Endpoints, and [Census.Ambiguous] counts it. Its flows keep
+//     as in flow.Devices, and [Census.Ambiguous] counts it. Its flows keep
 //     those of their records.
 //   - Records without a device belong to no set of devices, and records without
 //     an application (Zeek's) to no application.

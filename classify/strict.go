@@ -36,8 +36,8 @@ import (
 //  1. The sensor's word (flow.Native). Out to G makes the flow Outbound, and In
 //     makes it Inbound, whatever the device's own address is: a global IPv6
 //     address, a link-local or an unspecified one. Out to P is Internal, also
-//     from a device with a public address. Local makes a pair of P and G
-//     Internal; Transit makes a pair of two G NAT. Transit says nothing of
+//     from a device with a public address. Local makes a pair of G with P or
+//     G Internal; Transit makes a pair of two G NAT. Transit says nothing of
 //     other pairs, since a sensor that was never told its networks says it of
 //     every flow.
 //  2. The host side: with Strict.Local, an address of the device's own is in

@@ -226,7 +226,7 @@ func TestContactsMerge(t *testing.T) {
 	f := randomFleet(rng, 2000)
 	whole := f.contacts(f.recs)
 	whole.Resolve(f.system)
-	want, err := whole.MarshalBinary()
+	want, err := whole.AppendBinary(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,7 +261,7 @@ func TestContactsMerge(t *testing.T) {
 			}
 		}
 		sum.Resolve(f.system)
-		got, err := sum.MarshalBinary()
+		got, err := sum.AppendBinary(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -278,7 +278,7 @@ func TestContactsGolden(t *testing.T) {
 		c.Add(flow.Record{Device: device, OS: flow.MacOS, App: flow.App{Name: "Word"}, Proto: flow.TCP, TxBytes: uint64(i), RxBytes: 300}, netip.MustParseAddrPort("21.0.0.1:443"))
 	}
 	c.Add(flow.Record{Device: "a", App: flow.App{Name: "Mail"}, Proto: flow.UDP}, netip.MustParseAddrPort("[2600:1::1]:53"))
-	got, err := c.MarshalBinary()
+	got, err := c.AppendBinary(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -305,7 +305,7 @@ func reseal(data []byte) []byte {
 // TestContactsCorrupt: no change of a byte and no cut is taken for data.
 func TestContactsCorrupt(t *testing.T) {
 	f := randomFleet(rand.New(rand.NewPCG(4, 4)), 60)
-	data, err := f.contacts(f.recs).MarshalBinary()
+	data, err := f.contacts(f.recs).AppendBinary(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -333,12 +333,12 @@ func TestContactsCorrupt(t *testing.T) {
 
 func FuzzContactsUnmarshal(f *testing.F) {
 	fl := randomFleet(rand.New(rand.NewPCG(5, 5)), 30)
-	data, err := fl.contacts(fl.recs).MarshalBinary()
+	data, err := fl.contacts(fl.recs).AppendBinary(nil)
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(data)
-	empty, _ := new(enrich.Contacts).MarshalBinary()
+	empty, _ := new(enrich.Contacts).AppendBinary(nil)
 	f.Add(empty)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) < 9 {
@@ -354,7 +354,7 @@ func FuzzContactsUnmarshal(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		again, err := c.MarshalBinary()
+		again, err := c.AppendBinary(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -362,7 +362,7 @@ func FuzzContactsUnmarshal(f *testing.F) {
 		if err := c2.UnmarshalBinary(again); err != nil {
 			t.Fatal(err)
 		}
-		if twice, _ := c2.MarshalBinary(); !bytes.Equal(again, twice) {
+		if twice, _ := c2.AppendBinary(nil); !bytes.Equal(again, twice) {
 			t.Error("the bytes change when read and written again")
 		}
 	})

@@ -77,7 +77,7 @@ func ExampleContacts_Merge() {
 	a.Add(visits[0], visits[0].Dst)
 	b.Add(visits[1], visits[1].Dst)
 
-	data, err := b.MarshalBinary() // to another machine
+	data, err := b.AppendBinary(nil) // to another machine
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -147,4 +147,38 @@ func ExampleParseLevel() {
 	level, ok := enrich.ParseLevel("address-port")
 	fmt.Println(level, ok)
 	// Output: address-port true
+}
+
+func ExampleContacts_Active() {
+	var c enrich.Contacts
+	for _, rec := range visits {
+		c.Add(rec, rec.Dst)
+	}
+	for app, devices := range c.Active(nil) {
+		fmt.Println(app, devices)
+	}
+	// Output: Word 2
+}
+
+func ExampleContacts_Add() {
+	var c enrich.Contacts
+	fmt.Println(c.Add(visits[0], visits[0].Dst), c.Len())
+	fmt.Println(c.Add(flow.Record{Device: "mac-1"}, visits[0].Dst), c.Len()) // no application
+	// Output:
+	// true 1
+	// false 1
+}
+
+func ExampleContacts_UnmarshalBinary() {
+	var c enrich.Contacts
+	err := c.UnmarshalBinary([]byte("something else"))
+	fmt.Println(err)
+	// Output: enrich: contacts: data of another kind
+}
+
+func ExampleEndpoint_Name() {
+	named := enrich.Endpoint{Names: []string{"blog.example", "shop.example"}}
+	unnamed := enrich.Endpoint{Addr: netip.MustParseAddr("21.0.0.1")}
+	fmt.Println(named.Name(), unnamed.Name())
+	// Output: blog.example 21.0.0.1
 }

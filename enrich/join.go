@@ -39,8 +39,10 @@ func ParseLevel(s string) (l Level, ok bool) {
 	return Level(max(i, 0)), i >= 0
 }
 
-func (l Level) named() bool  { return l == NamePort || l == NameOnly }
-func (l Level) ported() bool { return l == NamePort || l == AddressPort }
+func (l Level) named() bool { return l == NamePort || l == NameOnly }
+
+// HasPort reports whether the level keeps ports and protocols apart.
+func (l Level) HasPort() bool { return l == NamePort || l == AddressPort }
 
 // A Join says how [Contacts.Endpoints] makes endpoints of contacts. Its zero
 // value joins nothing: all contacts, by address and port where a name would be.
@@ -85,7 +87,8 @@ type Endpoint struct {
 
 	// NamesOnAddress is the largest number of names that any of these addresses
 	// has. Above 1, the names share addresses with others, and contacts may
-	// have been meant for those.
+	// have been meant for those. It is 0 at a level of addresses, where nothing
+	// is looked up.
 	NamesOnAddress int
 }
 
@@ -193,13 +196,15 @@ func nameClasses(ctx context.Context, contacts []joined, r Resolver) ([][]string
 		if err != nil {
 			return nil, err
 		}
-		count[i] = len(found)
 		for _, name := range found {
 			id := names.id(name)
 			if int(id) == len(addrsOf) {
 				addrsOf = append(addrsOf, nil)
 			}
-			addrsOf[id] = append(addrsOf[id], uint32(i))
+			if at := addrsOf[id]; len(at) == 0 || at[len(at)-1] != uint32(i) { // a Resolver may repeat itself
+				addrsOf[id] = append(at, uint32(i))
+				count[i]++
+			}
 		}
 	}
 
@@ -274,7 +279,7 @@ func (w *joiner) endpoints(ofApp []joined) []Endpoint {
 	var endpoints []Endpoint
 	for group := range byRun(ofApp, func(a, b joined) bool { return w.comparePorts(a, b) == 0 }) {
 		template := Endpoint{App: w.apps[group[0].app], Active: active}
-		if w.j.Level.ported() {
+		if w.j.Level.HasPort() {
 			template.Port, template.Proto = group[0].port, group[0].proto
 		}
 		endpoints = w.unnamed(endpoints, template, group)
@@ -298,7 +303,7 @@ func (w *joiner) endpoints(ofApp []joined) []Endpoint {
 }
 
 func (w *joiner) comparePorts(a, b joined) int {
-	if !w.j.Level.ported() {
+	if !w.j.Level.HasPort() {
 		return 0
 	}
 	return cmp.Or(cmp.Compare(a.port, b.port), cmp.Compare(a.proto, b.proto))
@@ -369,9 +374,9 @@ func (w *joiner) named(endpoints []Endpoint, e Endpoint, group []joined) []Endpo
 // add counts a contact into an endpoint. The devices of the only one need no
 // set operation.
 func (w *joiner) add(e *Endpoint, k *joined, alone bool) {
-	e.Flows += k.flows
-	e.TxBytes += k.tx
-	e.RxBytes += k.rx
+	e.Flows = sum(e.Flows, k.flows)
+	e.TxBytes = sum(e.TxBytes, k.tx)
+	e.RxBytes = sum(e.RxBytes, k.rx)
 	if alone {
 		e.Devices = k.devices.len()
 		return

@@ -9,6 +9,14 @@ type deviceSet struct {
 	many *roaring.Bitmap
 }
 
+// setOf returns the set of a bitmap with members, which it takes over.
+func setOf(b *roaring.Bitmap) deviceSet {
+	if b.GetCardinality() == 1 {
+		return deviceSet{one: b.Minimum() + 1}
+	}
+	return deviceSet{many: b}
+}
+
 func (s *deviceSet) add(device uint32) {
 	switch {
 	case s.many != nil:

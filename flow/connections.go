@@ -6,36 +6,62 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 )
 
 // furtherReport is the reason for which a line is skipped whose connection has
 // a record already.
 const furtherReport = "further report of a connection"
 
-// maxOpen is how many connections of one file are kept waiting for their end;
-// beyond it each report is a record of its own. At about 400 bytes each this
-// bounds the memory that a file without end reports takes.
+// maxOpen is how many connections are kept waiting for their end, of one file
+// and then of all; beyond it each report is a record of its own. At about 400
+// bytes each this bounds the memory that input without end reports takes.
 const maxOpen = 1 << 20
 
 // maxEarly is how many end reports of one device in one file are remembered
-// before its first start report there shows that it sends start reports at all.
-// By default an agent sends end reports only, and remembering all of those would
-// take memory in proportion to the flows.
-const maxEarly = 64
+// before its first start report there.
+const maxEarly = 1 << 12
 
-// A connection is what the reports of one connection have in common.
+// recent remembers connections of one file that ended lately, so that a report
+// that a collector wrote after the end report, or twice, is known for what it
+// is. It is a table of sets by hash, each of which forgets its oldest first; a
+// connection is remembered for about 65,536 further ones, in 512 KiB.
+type recent struct {
+	sets [][4]uint64
+}
+
+const recentSetBits = 14
+
+func (r *recent) set(hash uint64) *[4]uint64 { return &r.sets[hash>>(64-recentSetBits)] }
+
+func (r *recent) has(hash uint64) bool {
+	return r.sets != nil && slices.Contains(r.set(hash)[:], hash)
+}
+
+func (r *recent) add(hash uint64) {
+	if r.sets == nil {
+		r.sets = make([][4]uint64, 1<<recentSetBits)
+	}
+	s := r.set(hash)
+	copy(s[1:], s[:])
+	s[0] = hash
+}
+
+// A connection is what the reports of one connection have in common. The
+// process does not belong to it: of UDP that arrives before the first answer,
+// the start report has none yet.
 type connection struct {
-	device, execution string
-	proto             Proto
-	src, dst          netip.AddrPort
-	start             int64
+	device   string
+	proto    Proto
+	src, dst netip.AddrPort
+	start    int64
 }
 
 func connectionOf(rec Record) connection {
-	return connection{rec.Device, rec.Execution, rec.Proto, rec.Src, rec.Dst, rec.Start.UnixNano()}
+	return connection{rec.Device, rec.Proto, rec.Src, rec.Dst, rec.Start.UnixNano()}
 }
 
-// hash stands for a connection that has ended, in 8 bytes instead of 112. Two
+// hash stands for a connection that has ended, in 8 bytes instead of 96. Two
 // of a billion connections share one with a probability of 3 %.
 func (c connection) hash() uint64 { return maphash.Comparable(hashSeed, c) }
 
@@ -46,6 +72,7 @@ var hashSeed = maphash.MakeSeed()
 type connections struct {
 	waiting map[connection]open
 	devices map[string]*deviceReports
+	recent  recent
 	ended   []uint64 // hashes of what ended here; the start reports may be in another file
 }
 
@@ -55,19 +82,30 @@ type open struct {
 	began bool // its start report is here, so that no other file has reports before it
 }
 
-// deviceReports is what is known of a device's way of reporting.
+// deviceReports is what is known of a device's way of reporting. By default an
+// agent sends end reports only; to remember all of those, in case a start report
+// is in another file, would take memory in proportion to the flows. Until the
+// device has shown that it sends start reports, only connections are remembered
+// that began before its first report in the file: the start reports of the
+// others would be in this file.
 type deviceReports struct {
-	starts bool     // it sends start or periodic reports
-	early  []uint64 // hashes of what ended before that was known
+	starts bool      // it sends start or periodic reports
+	first  time.Time // of its first report here
+	early  []uint64  // hashes of what began before that
 }
 
 // add takes a report and appends the record that it completes.
 func (c *connections) add(rec Record, recs []Record) ([]Record, error) {
 	key := connectionOf(rec)
 	first, known := c.waiting[key]
+	hash := key.hash()
+	if !known && !rec.Start.IsZero() && c.recent.has(hash) {
+		return recs, Skip(furtherReport)
+	}
 	if rec.Report == ReportEnd {
+		c.recent.add(hash)
 		if !first.began {
-			c.noteEnd(key.device, key.hash())
+			c.noteEnd(rec, hash)
 		}
 		if !known {
 			return append(recs, rec), nil
@@ -75,7 +113,7 @@ func (c *connections) add(rec Record, recs []Record) ([]Record, error) {
 		delete(c.waiting, key)
 		return append(recs, fold(first.Record, rec)), Skip(furtherReport)
 	}
-	c.noteStart(key.device)
+	c.noteStart(rec)
 	began := rec.Report == ReportStart
 	if known {
 		c.waiting[key] = open{fold(first.Record, rec), first.began || began}
@@ -91,49 +129,43 @@ func (c *connections) add(rec Record, recs []Record) ([]Record, error) {
 	return recs, nil
 }
 
-func (c *connections) device(name string) *deviceReports {
-	d := c.devices[name]
+// device returns what is known of the device of a report.
+func (c *connections) device(rec Record) *deviceReports {
+	d := c.devices[rec.Device]
 	if d == nil {
-		d = new(deviceReports)
+		d = &deviceReports{first: rec.Start}
+		if rec.End.After(rec.Start) {
+			d.first = rec.End
+		}
 		if c.devices == nil {
 			c.devices = make(map[string]*deviceReports)
 		}
-		c.devices[name] = d
+		c.devices[rec.Device] = d
 	}
 	return d
 }
 
-func (c *connections) noteStart(device string) {
-	if d := c.device(device); !d.starts {
+func (c *connections) noteStart(rec Record) {
+	if d := c.device(rec); !d.starts {
 		d.starts = true
 		c.ended = append(c.ended, d.early...)
 		d.early = nil
 	}
 }
 
-func (c *connections) noteEnd(device string, hash uint64) {
-	switch d := c.device(device); {
+func (c *connections) noteEnd(rec Record, hash uint64) {
+	switch d := c.device(rec); {
 	case d.starts:
 		c.ended = append(c.ended, hash)
-	case len(d.early) < maxEarly:
+	case !rec.Start.After(d.first) && len(d.early) < maxEarly:
 		d.early = append(d.early, hash)
 	}
-}
-
-// rest returns the connections that have not ended, by start time.
-func (c *connections) rest() []Record {
-	recs := make([]Record, 0, len(c.waiting))
-	for _, o := range c.waiting {
-		recs = append(recs, o.Record)
-	}
-	sortByStart(recs)
-	return recs
 }
 
 func sortByStart(recs []Record) {
 	slices.SortFunc(recs, func(a, b Record) int {
 		return cmp.Or(a.Start.Compare(b.Start), cmp.Compare(a.Device, b.Device),
-			a.Src.Compare(b.Src), a.Dst.Compare(b.Dst), cmp.Compare(a.Proto, b.Proto), cmp.Compare(a.Execution, b.Execution))
+			a.Src.Compare(b.Src), a.Dst.Compare(b.Dst), cmp.Compare(a.Proto, b.Proto))
 	})
 }
 
@@ -151,6 +183,9 @@ func fold(a, b Record) Record {
 	a.RxBytes = max(a.RxBytes, b.RxBytes)
 	if a.OS == OSUnknown {
 		a.OS = b.OS
+	}
+	if a.Execution == "" {
+		a.Execution = b.Execution
 	}
 	if a.App.Name == "" {
 		a.App = b.App
@@ -184,21 +219,27 @@ type pending struct {
 	further int64 // records counted in one file that turned out to be reports
 }
 
-// take moves what a finished file left behind.
-func (p *pending) take(c *connections) {
+// take moves what a finished file left behind, and returns connections for
+// which there is no room: those are records now.
+func (p *pending) take(c *connections) []Record {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.waiting == nil {
 		p.waiting = make(map[connection]Record)
 		p.ended = make(map[uint64]struct{})
 	}
+	var over []Record
 	for key, o := range c.waiting {
-		rec := o.Record
-		if other, ok := p.waiting[key]; ok {
-			rec = fold(other, rec)
+		other, known := p.waiting[key]
+		switch {
+		case known:
+			p.waiting[key] = fold(other, o.Record)
 			p.further++
+		case len(p.waiting) < maxOpen:
+			p.waiting[key] = o.Record
+		default:
+			over = append(over, o.Record)
 		}
-		p.waiting[key] = rec
 	}
 	for _, hash := range c.ended {
 		p.ended[hash] = struct{}{}
@@ -208,9 +249,12 @@ func (p *pending) take(c *connections) {
 			p.ended[hash] = struct{}{}
 		}
 	}
+	sortByStart(over)
+	return over
 }
 
-// rest returns the connections of which no file holds an end report.
+// rest returns the connections of which no file holds an end report, by start
+// time.
 func (p *pending) rest(counts *Counts) []Record {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -2,8 +2,10 @@ package flow_test
 
 import (
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -65,6 +67,21 @@ func TestReports(t *testing.T) {
 			map[outcome]int{{"A", 5001, "periodic", 120, 20}: 1}, 2,
 		},
 		{
+			"a periodic report that comes after the end report",
+			[]string{report("A", 1, stageStart, 0, 0) + "\n" + report("A", 1, stageEnd, 90, 30) + "\n" + report("A", 1, stagePeriodic, 60, 10)},
+			map[outcome]int{{"A", 5001, "end", 90, 30}: 1}, 2,
+		},
+		{
+			"everything in reverse",
+			[]string{report("A", 1, stageEnd, 90, 30) + "\n" + report("A", 1, stagePeriodic, 60, 10) + "\n" + report("A", 1, stageStart, 0, 0)},
+			map[outcome]int{{"A", 5001, "end", 90, 30}: 1}, 2,
+		},
+		{
+			"an end report that the collector wrote twice",
+			[]string{report("A", 1, stageEnd, 90, 30) + "\n" + report("A", 2, stageEnd, 90, 30) + "\n" + report("A", 1, stageEnd, 90, 30)},
+			map[outcome]int{{"A", 5001, "end", 90, 30}: 1, {"A", 5002, "end", 90, 30}: 1}, 1,
+		},
+		{
 			"an agent that sends end reports only",
 			[]string{report("A", 1, stageEnd, 90, 30) + "\n" + report("A", 2, stageEnd, 90, 30) + "\n" + report("A", 3, stageEnd, 90, 30)},
 			map[outcome]int{{"A", 5001, "end", 90, 30}: 1, {"A", 5002, "end", 90, 30}: 1, {"A", 5003, "end", 90, 30}: 1}, 0,
@@ -121,34 +138,36 @@ func TestReports(t *testing.T) {
 }
 
 // TestReportsAnyOrder compares with the definition: the reports of a connection
-// in any order within one file give one record with the greatest counters,
-// unless reports come after the end report.
+// give one record with the greatest counters, in whatever order they come.
 func TestReportsAnyOrder(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 50 {
-		want := make(map[outcome]int)
-		var before, last []string
+		want := make(map[uint16]int)
+		var lines []string
 		for conn := range 30 {
 			n := 1 + rng.IntN(4)
-			ends := rng.IntN(2) == 0
 			for i := range n {
 				stage := stagePeriodic
 				if i == 0 && n > 1 {
 					stage = stageStart
 				}
-				before = append(before, report("A", conn, stage, 60*i, 10*i))
+				lines = append(lines, report("A", conn, stage, 60*i, 10*i))
 			}
-			o := outcome{"A", uint16(5000 + conn), "periodic", 60 * (n - 1), uint64(10 * (n - 1))}
-			if ends {
-				last = append(last, report("A", conn, stageEnd, 600, 100))
-				o = outcome{"A", uint16(5000 + conn), "end", 600, 100}
+			if rng.IntN(2) == 0 {
+				lines = append(lines, report("A", conn, stageEnd, 600, 100))
 			}
-			want[o]++
+			want[uint16(5000+conn)]++
 		}
-		rng.Shuffle(len(before), func(i, j int) { before[i], before[j] = before[j], before[i] })
-		text := strings.Join(append(before, last...), "\n")
-		recs, _, _ := readAll(t, flow.Files{FS: fstest.MapFS{"a": {Data: []byte(text)}}, Patterns: []string{"a"}})
-		if diff := cmp.Diff(want, outcomes(recs)); diff != "" {
+		rng.Shuffle(len(lines), func(i, j int) { lines[i], lines[j] = lines[j], lines[i] })
+		recs, _, _ := readAll(t, flow.Files{FS: fstest.MapFS{"a": {Data: []byte(strings.Join(lines, "\n"))}}, Patterns: []string{"a"}})
+		got := make(map[uint16]int)
+		for _, rec := range recs {
+			got[rec.Src.Port()]++
+			if ended := rec.Report == flow.ReportEnd; ended != (rec.TxBytes == 100) {
+				t.Errorf("record %+v", rec)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatalf("(-want +got):\n%s", diff)
 		}
 	}
@@ -171,5 +190,49 @@ func TestReaderFolds(t *testing.T) {
 	}
 	if c := r.Counts(); c.Lines != 3 || c.Records != 2 || c.Skipped["further report of a connection"] != 1 {
 		t.Errorf("counts %+v", c)
+	}
+}
+
+// TestReportsApart: many start reports in one file, their end reports in
+// another, and a worker that does not range over its sequence.
+func TestReportsApart(t *testing.T) {
+	var starts, ends strings.Builder
+	for conn := range 1000 {
+		fmt.Fprintln(&starts, report("A", conn, stageStart, 0, 0))
+		fmt.Fprintln(&ends, report("A", conn, stageEnd, 90, 30))
+	}
+	fsys := fstest.MapFS{"a": {Data: []byte(starts.String())}, "b": {Data: []byte(ends.String())}}
+	recs, _, counts := readAll(t, flow.Files{FS: fsys, Patterns: []string{"*"}, Workers: 2})
+	if len(recs) != 1000 {
+		t.Errorf("%d records of 1000 connections; %+v", len(recs), counts)
+	}
+
+	open := fstest.MapFS{"a": {Data: []byte(starts.String())}, "b": {Data: []byte(report("B", 1, stageEnd, 90, 30))}}
+	var n, calls atomic.Int64
+	files := flow.Files{FS: open, Patterns: []string{"*"}, Workers: 2}
+	_, err := files.Read(t.Context(), func(seq iter.Seq2[flow.Record, error]) error {
+		if calls.Add(1) == 1 {
+			return nil
+		}
+		for range seq {
+			n.Add(1)
+		}
+		return nil
+	})
+	if err != nil || n.Load() != 1001 {
+		t.Errorf("%d records, want 1001; %v", n.Load(), err)
+	}
+}
+
+// TestProcessLater: of UDP that arrives before the first answer the start report
+// has no process yet.
+func TestProcessLater(t *testing.T) {
+	start := `{"pr":17,"sa":"10.0.0.5","sp":5000,"da":"21.0.0.1","dp":443,"fss":1600000000,"udid":"A","fsg":1}`
+	end := `{"pr":17,"sa":"10.0.0.5","sp":5000,"da":"21.0.0.1","dp":443,"fss":1600000000,"udid":"A","pn":"x","puid":"E","fsg":0}`
+	for _, text := range []string{start + "\n" + end, end + "\n" + start} {
+		recs, _, _ := readAll(t, flow.Files{FS: fstest.MapFS{"a": {Data: []byte(text)}}, Patterns: []string{"a"}})
+		if len(recs) != 1 || recs[0].App.Name != "x" || recs[0].Execution != "E" || recs[0].Null != 0 {
+			t.Errorf("%+v", recs)
+		}
 	}
 }

@@ -33,7 +33,7 @@
 //
 // Device is the sensor's own stable identifier, never the host name where there
 // is another: NVM's udid. Host name and operating system come in separate
-// endpoint records, which [Endpoints] joins to it. An application is the base
+// endpoint records, which [Devices] joins to it. An application is the base
 // name of the process image, as recorded; interpreters and helpers are
 // therefore applications of their own.
 //

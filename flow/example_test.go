@@ -46,9 +46,9 @@ func ExampleReader_Counts() {
 
 func ExampleFiles_Read() {
 	files := flow.Files{
-		FS:        fstest.MapFS{"a.json": {Data: []byte(nvmLines)}, "b.json": {Data: []byte(nvmLines)}},
-		Patterns:  []string{"*.json"},
-		Endpoints: new(flow.Endpoints),
+		FS:       fstest.MapFS{"a.json": {Data: []byte(nvmLines)}, "b.json": {Data: []byte(nvmLines)}},
+		Patterns: []string{"*.json"},
+		Devices:  new(flow.Devices),
 	}
 	var mu sync.Mutex
 	bytesByApp := make(map[string]uint64)
@@ -115,16 +115,16 @@ func ExampleFormat() {
 	//  invalid AddrPort plain.txt:2: field dst: not address:port
 }
 
-func ExampleEndpoints() {
-	endpoints := new(flow.Endpoints)
+func ExampleDevices() {
+	devices := new(flow.Devices)
 	r := flow.NewReader(strings.NewReader(nvmLines), "flows.json")
-	r.Format = &flow.NVM{Endpoints: endpoints}
+	r.Format = &flow.NVM{Devices: devices}
 	for range r.All() {
 	}
-	e, ok := endpoints.Lookup("AB12")
+	e, ok := devices.Lookup("AB12")
 	fmt.Println(e.Host, e.OS, ok)
-	for e := range endpoints.All() {
-		fmt.Println(e.Device, e.OSName)
+	for e := range devices.All() {
+		fmt.Println(e.ID, e.OSName)
 	}
 	// Output:
 	// mac-7 macos true

@@ -16,6 +16,14 @@ var (
 	errNumber = errors.New("not a number")
 	errTime   = errors.New("not a time")
 	errHash   = errors.New("not a SHA-256 in hexadecimal")
+	errLong   = errors.New("text is longer than its limit")
+)
+
+// The longest texts that are read, in bytes. A process name has at most 255 on
+// the systems in question, a path 4,096 on Linux and 32,767 on Windows.
+const (
+	maxText = 4 << 10
+	maxPath = 32 << 10
 )
 
 // parseAddr reads an address and brings it to the form that records have:
@@ -143,23 +151,36 @@ func baseName(path string) string {
 	return path
 }
 
+// isPath reports whether a text is an absolute path, on any system.
+func isPath(text []byte) bool {
+	return len(text) > 1 && text[0] == '/' || len(text) > 3 && text[1] == ':' && text[2] == '\\'
+}
+
 // A names table gives equal texts one string. Devices, applications and
 // executions repeat on every line; the table keeps the lines themselves from
 // being kept. It starts again when it is full, so that texts which never repeat
 // do not fill the memory.
-type names map[string]string
+type names struct {
+	known map[string]string
+	bytes int
+}
 
-const maxNames = 1 << 16
+// maxNames and maxNameBytes are what a table holds at most.
+const (
+	maxNames     = 1 << 16
+	maxNameBytes = 8 << 20
+)
 
 func (t *names) intern(text []byte) string {
-	if s, ok := (*t)[string(text)]; ok {
+	if s, ok := t.known[string(text)]; ok {
 		return s
 	}
-	if *t == nil || len(*t) >= maxNames {
-		*t = make(names)
+	if t.known == nil || len(t.known) >= maxNames || t.bytes > maxNameBytes {
+		*t = names{known: make(map[string]string)}
 	}
 	s := string(text)
-	(*t)[s] = s
+	t.known[s] = s
+	t.bytes += len(s)
 	return s
 }
 

@@ -206,3 +206,51 @@ func TestNames(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestZeekJSONLogs: JSON objects of other logs are no connections.
+func TestZeekJSONLogs(t *testing.T) {
+	checkLine(t, new(flow.Zeek), `{"ts":1.5,"id.orig_h":"10.0.0.1","id.orig_p":5,"id.resp_h":"10.0.0.2","id.resp_p":53,"proto":"udp","trans_id":7,"query":"x"}`, "not a line of a connection log", "")
+	checkLine(t, new(flow.Zeek), `{"EventID":3,"SourceIp":"10.0.0.1"}`, "", "not a Zeek record: no id.orig_h")
+}
+
+// TestLongTexts: a text that fills the memory is an error.
+func TestLongTexts(t *testing.T) {
+	long := strings.Repeat("x", 5000)
+	for line, want := range map[string]string{
+		`{"pr":6,"sa":"10.0.0.1","da":"1.1.1.1","udid":"A","pn":"` + long + `"}`:                           "field pn: text is longer than its limit",
+		`{"pr":6,"sa":"10.0.0.1","da":"1.1.1.1","udid":"` + long + `"}`:                                    "field udid: text is longer than its limit",
+		`{"pr":6,"sa":"10.0.0.1","da":"1.1.1.1","udid":"A","ppath":"` + strings.Repeat("/x", 20000) + `"}`: "field ppath: text is longer than its limit",
+		`{"EventID":3,"SourceIp":"10.0.0.1","Image":"C:\\` + long + `"}`:                                   "field Image: text is longer than its limit",
+		`{"EventID":3,"SourceIp":"10.0.0.1","Hostname":"` + long + `","Image":"C:\\x"}`:                    "field Computer: text is longer than its limit",
+		`{"EventID":3,"SourceIp":"10.0.0.1","ProcessGuid":"` + long + `","Image":"C:\\x"}`:                 "field ProcessGuid: text is longer than its limit",
+	} {
+		checkLine(t, flow.Detect([]byte(line)), line, "", want)
+	}
+}
+
+// TestApplicationPaths: a path where a name belongs may name a person.
+func TestApplicationPaths(t *testing.T) {
+	for pn, want := range map[string]string{
+		"/Users/jane/bin/tool": "tool", `C:\\Users\\jane\\tool.exe`: "tool.exe", "<script>alert(1)</script>": "<script>alert(1)</script>", "a/b": "a/b", "/": "/",
+	} {
+		rec, err := decodeNVM(`{"pr":6,"sa":"10.0.0.1","da":"1.1.1.1","udid":"A","pn":"` + pn + `"}`)
+		if err != nil || rec.App.Name != want {
+			t.Errorf("%s: %q, %v", pn, rec.App.Name, err)
+		}
+	}
+}
+
+// TestDevicesOrder: the table does not depend on the order of what is told, and
+// does not grow without bound.
+func TestDevicesOrder(t *testing.T) {
+	var a, b flow.Devices
+	for i := range 1000 {
+		a.Add(flow.Device{ID: "A", OS: flow.OS(i % 4), Interfaces: []flow.Interface{{ID: uint32(i)}}})
+		b.Add(flow.Device{ID: "A", OS: flow.OS((999 - i) % 4), Interfaces: []flow.Interface{{ID: uint32(999 - i)}}})
+	}
+	da, _ := a.Lookup("A")
+	db, _ := b.Lookup("A")
+	if diff := cmp.Diff(da, db); diff != "" || len(da.Interfaces) != 256 || da.OS != flow.Linux {
+		t.Errorf("%d interfaces, %v; %s", len(da.Interfaces), da.OS, diff)
+	}
+}

@@ -3,7 +3,6 @@ package flow
 import (
 	"bytes"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/endoflow/endoflow/internal/flatjson"
@@ -25,13 +24,14 @@ import (
 //	osn            OS               fsg (0 end, 1 start, 2 periodic) Report
 //
 // Endpoint records, which alone carry the host name and the operating system,
-// and interface records go to Endpoints; a flow record has the OS that is known
-// of its device when its line is read. Byte counts are payload above TCP and
-// UDP.
+// and interface records go to Devices; a flow record has the OS that is known of
+// its device when its line is read. Byte counts are payload above TCP and UDP.
+// An application that a record gives as a whole path is its base name: paths
+// name people.
 type NVM struct {
-	// Endpoints is the table of devices to fill and to look the OS up in; nil
-	// means one of the format's own.
-	Endpoints *Endpoints
+	// Devices is the table to fill and to look the OS up in; nil means one of
+	// the format's own.
+	Devices *Devices
 
 	names   names
 	systems map[string]OS // by osn, and by udid where the table knew
@@ -166,6 +166,11 @@ func (n *NVM) Decode(line []byte, rec *Record) error {
 	if err != nil {
 		return err
 	}
+	for key, text := range n.text {
+		if len(text) > maxText && key != nvmPPATH {
+			return BadField(nvmNames[key], errLong)
+		}
+	}
 	switch {
 	case n.isFlow():
 		return n.flow(rec)
@@ -174,8 +179,7 @@ func (n *NVM) Decode(line []byte, rec *Record) error {
 	case isNullBytes(n.text[nvmUDID]):
 		return Skip("NVM endpoint or interface record without a udid")
 	case n.text[nvmOSN] != nil || n.text[nvmVSN] != nil:
-		n.endpoint()
-		return Skip("NVM endpoint record")
+		return n.endpoint()
 	case n.text[nvmII] != nil || n.text[nvmIT] != nil || n.text[nvmIN] != nil:
 		return n.networkInterface()
 	}
@@ -373,10 +377,16 @@ func (n *NVM) flow(rec *Record) error {
 	rec.OS = n.system(rec.Device, text(nvmOSN))
 
 	if t := text(nvmPPATH); t != nil {
+		if len(t) > maxPath {
+			bad(nvmPPATH, errLong)
+		}
 		rec.App.Path = n.names.intern(t)
 	}
 	if t := text(nvmPN); t != nil {
 		rec.App.Name = n.names.intern(t)
+		if isPath(t) {
+			rec.App.Name = baseName(rec.App.Name)
+		}
 	} else if name := baseName(rec.App.Path); name != "" {
 		rec.App.Name = name
 	} else {
@@ -450,17 +460,17 @@ func (n *NVM) system(device string, osn []byte) OS {
 		n.remember(string(osn), os)
 		return os
 	}
-	if n.Endpoints == nil || device == "" {
+	if n.Devices == nil || device == "" {
 		return OSUnknown
 	}
 	if os, ok := n.systems[device]; ok {
 		return os
 	}
-	e, ok := n.Endpoints.Lookup(device)
-	if ok && e.OS != OSUnknown {
-		n.remember(device, e.OS)
+	d, ok := n.Devices.Lookup(device)
+	if ok && d.OS != OSUnknown {
+		n.remember(device, d.OS)
 	}
-	return e.OS
+	return d.OS
 }
 
 func (n *NVM) remember(key string, os OS) {
@@ -470,18 +480,22 @@ func (n *NVM) remember(key string, os OS) {
 	n.systems[key] = os
 }
 
-func (n *NVM) endpoint() {
-	e := Endpoint{Device: string(n.text[nvmUDID])}
-	for key, field := range map[int]*string{nvmVSN: &e.Host, nvmOSN: &e.OSName, nvmOSV: &e.OSVersion, nvmOSE: &e.OSEdition} {
-		if !isNullBytes(n.text[key]) {
-			*field = strings.Clone(string(n.text[key]))
+func (n *NVM) endpoint() error {
+	d := Device{ID: string(n.text[nvmUDID])}
+	for _, f := range [...]struct {
+		key  int
+		text *string
+	}{{nvmVSN, &d.Host}, {nvmOSN, &d.OSName}, {nvmOSV, &d.OSVersion}, {nvmOSE, &d.OSEdition}} {
+		if !isNullBytes(n.text[f.key]) {
+			*f.text = string(n.text[f.key])
 		}
 	}
-	e.Host = CanonicalName(e.Host)
-	if e.OS = OSFamily(e.OSName); e.OS == OSUnknown {
-		e.OS = OSFamily(e.OSEdition)
+	d.Host = CanonicalName(d.Host)
+	if d.OS = OSFamily(d.OSName); d.OS == OSUnknown {
+		d.OS = OSFamily(d.OSEdition)
 	}
-	n.table().Add(e)
+	n.table().Add(d)
+	return Skip("NVM endpoint record")
 }
 
 func (n *NVM) networkInterface() error {
@@ -502,13 +516,13 @@ func (n *NVM) networkInterface() error {
 	if !isNullBytes(n.text[nvmIN]) {
 		i.Name = string(n.text[nvmIN])
 	}
-	n.table().Add(Endpoint{Device: string(n.text[nvmUDID]), Interfaces: []Interface{i}})
+	n.table().Add(Device{ID: string(n.text[nvmUDID]), Interfaces: []Interface{i}})
 	return Skip("NVM interface record")
 }
 
-func (n *NVM) table() *Endpoints {
-	if n.Endpoints == nil {
-		n.Endpoints = new(Endpoints)
+func (n *NVM) table() *Devices {
+	if n.Devices == nil {
+		n.Devices = new(Devices)
 	}
-	return n.Endpoints
+	return n.Devices
 }

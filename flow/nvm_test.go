@@ -101,16 +101,16 @@ func TestNVMErrors(t *testing.T) {
 	}
 }
 
-// TestNVMEndpoints: the OS of a flow comes from the device's endpoint record;
+// TestNVMDevices: the OS of a flow comes from the device's endpoint record;
 // the order of endpoint records does not matter.
-func TestNVMEndpoints(t *testing.T) {
+func TestNVMDevices(t *testing.T) {
 	lines := []string{
 		`fv="nvzFlow_v3" vsn="Mac-7.corp.example" udid="AB" osn="Mac OS X" osv="10.15.6" ose="" sm="Apple Inc." st="x64"`,
 		`fv="nvzFlow_v3" udid="AB" iid="7" ii="4" it="6" in="en0" ist="secret ssid" im="00:11:22:33:44:55"`,
 		`{"fv":"nvzFlow_v9","udid":"AB","vsn":"mac-7.corp.example","osn":"Mac OS X","osv":"10.15.7"}`,
 	}
-	want := flow.Endpoint{
-		Device: "AB", Host: "mac-7.corp.example", OS: flow.MacOS, OSName: "Mac OS X", OSVersion: "10.15.7",
+	want := flow.Device{
+		ID: "AB", Host: "mac-7.corp.example", OS: flow.MacOS, OSName: "Mac OS X", OSVersion: "10.15.7",
 		Interfaces: []flow.Interface{{ID: 7, Index: 4, Type: 6, Name: "en0"}},
 	}
 	for _, order := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 0, 2, 0, 1}} {
@@ -121,7 +121,7 @@ func TestNVMEndpoints(t *testing.T) {
 				t.Fatalf("%s: error %v, want a skip", lines[i], err)
 			}
 		}
-		got, _ := nvm.Endpoints.Lookup("AB")
+		got, _ := nvm.Devices.Lookup("AB")
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("order %v (-want +got):\n%s", order, diff)
 		}

@@ -16,7 +16,9 @@ import (
 // times (NVM's start, periodic and end reports, with growing counters), the
 // reports are folded into one record: it comes with the end report, or at the
 // end of the stream if there was none, and has the latest End and the largest
-// counters. The further reports of a connection count as skipped lines.
+// counters. The further reports of a connection, also late and repeated ones,
+// count as skipped lines. Reports belong together if they agree in Device,
+// Proto, Src, Dst and Start.
 type Reader struct {
 	// Format decodes the lines; nil means the one that [Detect] finds by the
 	// first line that it knows.
@@ -64,9 +66,11 @@ type Files struct {
 	// detected.
 	Format func() Format
 
-	// Endpoints collects the endpoint records met in any of the files; nil
-	// means that they are used for this reading only.
-	Endpoints *Endpoints
+	// Devices collects what the files tell of devices (NVM's endpoint records);
+	// nil means that it is used within each file only. A record has the OS that
+	// its own file has told so far; what other files tell is in Devices when
+	// Read returns, so that no record depends on the order of reading.
+	Devices *Devices
 
 	Workers int // that read files at the same time; 0 means GOMAXPROCS
 	MaxLine int // as in [Reader]
@@ -80,21 +84,20 @@ type Files struct {
 // the contract of [Reader.All]. Which worker gets which file is left open, so
 // that what each keeps must be mergeable in any order.
 //
-// Reports of one connection are folded across files. Those that no file's own
-// end report closed come last, from one of the workers.
+// Reports of one connection are folded across files. For what only the end of
+// all files decides, each is called once more, when all workers have ended. Two
+// things are beyond the folding: a report that comes in another file than both
+// the start and the end report counts as a connection more, and so do more than
+// a million connections without an end report.
 //
 // Read returns when all workers have ended, with the counts of all files and
 // the first error that each returned, if any. A cancelled ctx ends every
 // sequence with its error. An unreadable file is a ParseError in a sequence
 // and does not stop the others.
 func (f *Files) Read(ctx context.Context, each func(iter.Seq2[Record, error]) error) (Counts, error) {
-	endpoints := f.Endpoints
-	if endpoints == nil {
-		endpoints = new(Endpoints)
-	}
 	var across pending
 	newDecoder := func() lines.Decoder[Record] {
-		d := &decoder{endpoints: endpoints, across: &across}
+		d := &decoder{devices: f.Devices, across: &across}
 		if f.Format != nil {
 			d.use(f.Format())
 		}
@@ -107,15 +110,17 @@ func (f *Files) Read(ctx context.Context, each func(iter.Seq2[Record, error]) er
 // A decoder is a Format for one file, with detection before it and the folding
 // of reports behind it.
 type decoder struct {
-	format    Format
-	endpoints *Endpoints
-	across    *pending // of all files; nil when there is one stream only
-	conns     connections
+	format  Format
+	devices *Devices // of all files; may be nil
+	own     Devices  // of this file
+	across  *pending // of all files; nil when there is one stream only
+	conns   connections
+	rec     Record // of the line; here, since what an interface is given escapes
 }
 
 func (d *decoder) use(format Format) {
-	if nvm, ok := format.(*NVM); ok && nvm.Endpoints == nil {
-		nvm.Endpoints = d.endpoints
+	if nvm, ok := format.(*NVM); ok && nvm.Devices == nil {
+		nvm.Devices = &d.own
 	}
 	d.format = format
 }
@@ -131,20 +136,26 @@ func (d *decoder) Decode(line []byte, recs []Record) ([]Record, error) {
 		}
 		d.use(format)
 	}
-	var rec Record
-	if err := d.format.Decode(line, &rec); err != nil {
+	d.rec = Record{}
+	if err := d.format.Decode(line, &d.rec); err != nil {
 		return recs, err
 	}
-	if rec.Report == ReportOnly {
-		return append(recs, rec), nil
+	if d.rec.Report == ReportOnly {
+		return append(recs, d.rec), nil
 	}
-	return d.conns.add(rec, recs)
+	return d.conns.add(d.rec, recs)
 }
 
 func (d *decoder) Close(recs []Record, counts *Counts) []Record {
-	if d.across != nil {
-		d.across.take(&d.conns)
-		return recs
+	if d.devices != nil {
+		for device := range d.own.All() {
+			d.devices.Add(device)
+		}
 	}
-	return append(recs, d.conns.rest()...)
+	if d.across != nil {
+		return append(recs, d.across.take(&d.conns)...)
+	}
+	var alone pending
+	recs = append(recs, alone.take(&d.conns)...)
+	return append(recs, alone.rest(counts)...)
 }

@@ -107,8 +107,8 @@ func TestRealCounts(t *testing.T) {
 }
 
 func TestRealNVM(t *testing.T) {
-	endpoints := new(flow.Endpoints)
-	recs, errs, counts := readAll(t, flow.Files{Patterns: []string{realData(t, "nvm", "*")}, Endpoints: endpoints})
+	devices := new(flow.Devices)
+	recs, errs, counts := readAll(t, flow.Files{Patterns: []string{realData(t, "nvm", "*")}, Devices: devices})
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
@@ -143,8 +143,8 @@ func TestRealNVM(t *testing.T) {
 	if diff := cmp.Diff(map[string]int64{"NVM endpoint record": 1}, counts.Skipped); diff != "" {
 		t.Errorf("skipped (-want +got):\n%s", diff)
 	}
-	e, ok := endpoints.Lookup("1DD75FEDA01F1AE457AF4307EA6DCA0946CFED56")
-	wantEndpoint := flow.Endpoint{Device: "1DD75FEDA01F1AE457AF4307EA6DCA0946CFED56", Host: "bstoll-l.froth.ly", OS: flow.Windows, OSName: "WinNT", OSVersion: "10.0.17134", OSEdition: "Windows 10 Enterprise"}
+	e, ok := devices.Lookup("1DD75FEDA01F1AE457AF4307EA6DCA0946CFED56")
+	wantEndpoint := flow.Device{ID: "1DD75FEDA01F1AE457AF4307EA6DCA0946CFED56", Host: "bstoll-l.froth.ly", OS: flow.Windows, OSName: "WinNT", OSVersion: "10.0.17134", OSEdition: "Windows 10 Enterprise"}
 	if diff := cmp.Diff(wantEndpoint, e); !ok || diff != "" {
 		t.Errorf("endpoint (-want +got):\n%s", diff)
 	}

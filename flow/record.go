@@ -257,7 +257,11 @@ func CanonicalName(name string) string {
 	if isNull(name) {
 		return ""
 	}
-	return strings.TrimSuffix(strings.ToLower(name), ".")
+	name = strings.TrimRight(strings.ToLower(name), ".")
+	if isNull(name) {
+		return ""
+	}
+	return name
 }
 
 // isNull reports whether a field's text stands for nothing.

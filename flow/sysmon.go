@@ -75,6 +75,9 @@ func (s *Sysmon) Decode(line []byte, rec *Record) error {
 		return BadField("Protocol", err)
 	}
 	rec.OS = Windows
+	if len(e.Computer) > maxText {
+		return BadField("Computer", errLong)
+	}
 	if rec.Device = s.names.intern([]byte(e.Computer)); rec.Device == "" {
 		rec.Null |= NullDevice
 	}
@@ -84,9 +87,16 @@ func (s *Sysmon) Decode(line []byte, rec *Record) error {
 	case path == "<unknown process>", path == "&lt;unknown process&gt;":
 		// Sysmon's own word where the process had ended: no application, and
 		// not a record that lost a field.
+	case len(path) > maxPath || len(baseName(path)) > maxText:
+		return BadField(image, errLong)
 	default:
 		rec.App.Path = s.names.intern([]byte(path))
-		rec.App.Name = baseName(rec.App.Path)
+		if rec.App.Name = baseName(rec.App.Path); rec.App.Name == "" {
+			rec.Null |= NullApp
+		}
+	}
+	if len(e.Data["ProcessGuid"]) > maxText {
+		return BadField("ProcessGuid", errLong)
 	}
 	rec.Execution = s.names.intern([]byte(e.Data["ProcessGuid"]))
 	switch {

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/endoflow/endoflow/internal/zeek"
@@ -31,17 +32,26 @@ const (
 	zeekRespBytes
 	zeekLocalOrig
 	zeekLocalResp
+	zeekConnState
 )
 
 // Decode implements [Format].
 func (z *Zeek) Decode(line []byte, rec *Record) error {
 	if z.r == nil {
 		z.r = zeek.NewReader("conn", "ts", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto",
-			"duration", "orig_bytes", "resp_bytes", "local_orig", "local_resp")
+			"duration", "orig_bytes", "resp_bytes", "local_orig", "local_resp", "conn_state")
 	}
 	r := z.r
 	if err := r.Line(line); err != nil {
 		return err
+	}
+	if isObject(line) { // JSON seldom says of which log it is
+		switch {
+		case r.Text(zeekOrigH) == "":
+			return errors.New("not a Zeek record: no id.orig_h")
+		case r.Text(zeekConnState) == "" && r.Text(zeekOrigBytes) == "":
+			return Skip("not a line of a connection log")
+		}
 	}
 	var err error
 	if rec.Start, err = r.Time(zeekTS); err != nil {

@@ -15,7 +15,8 @@
 // what was asked. Rows (COF, exports of a passive DNS database) do not; there
 // the chain is rebuilt from the CNAME rows, so that these must be added too. A
 // chain is walked 16 records back at most; what no other CNAME row points to is
-// taken for the name asked for.
+// taken for the name asked for, and the owner itself where there is no such name
+// (a loop, or a longer chain).
 //
 // # Use
 //

@@ -12,7 +12,8 @@ import (
 // to line (a header), so that each stream needs one of its own, used by one
 // goroutine.
 //
-// [COF], [Zeek] and [Sysmon] are Formats. To write another, implement Decode.
+// [COF], [Zeek] and [Sysmon] are Formats. To write another, implement Decode and
+// hold it to pdnstest.TestFormat.
 type Format interface {
 	// Decode appends to recs the records of one line without its line end: one
 	// DNS message may give several. The line is never empty, and may not be

@@ -53,19 +53,28 @@ func (t *numbers[K]) grow(n int) {
 	if len(t.slots) == 0 {
 		t.seed = maphash.MakeSeed()
 	}
-	old := t.slots
-	t.slots = make([]uint64, max(n, 16))
-	mask := len(t.slots) - 1
+	t.slots = regrow(t.slots, n)
+}
+
+// regrow returns a table of n slots, a power of two, with those of old.
+func regrow(old []uint64, n int) []uint64 {
+	slots := make([]uint64, max(n, 16))
 	for _, s := range old {
-		if s == 0 {
-			continue
+		if s != 0 {
+			place(slots, s)
 		}
-		i := int(s>>32) & mask
-		for t.slots[i] != 0 {
-			i = (i + 1) & mask
-		}
-		t.slots[i] = s
 	}
+	return slots
+}
+
+// place puts a slot into a table, which has room for it.
+func place(slots []uint64, slot uint64) {
+	mask := len(slots) - 1
+	i := int(slot>>32) & mask
+	for slots[i] != 0 {
+		i = (i + 1) & mask
+	}
+	slots[i] = slot
 }
 
 // full reports whether there may be no room for a few keys more.

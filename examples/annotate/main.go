@@ -44,16 +44,18 @@ const usage = `Annotate writes flows with their direction and names as JSON line
   annotate -flows 'nvm/*.json.gz' -pdns 'dns/*.json.gz' > flows.jsonl
   annotate -flows conn.log -pdns dns.log | grep '"direction":"Outbound"'
 
+Files are read in the order of their names. Where the operating system stands in
+records of its own (NVM's endpoint records), a flow has what was read of its
+device before it. Devices are written as pseudonyms; addresses are written as
+they are.
+
 Options:
 `
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f := flag.NewFlagSet("annotate", flag.ContinueOnError)
-	f.SetOutput(stderr)
-	f.Usage = func() {
-		fmt.Fprint(stderr, usage)
-		f.PrintDefaults()
-	}
+	f.SetOutput(io.Discard) // the error is printed once, by main
+	f.Usage = func() {}
 	flows := f.String("flows", "", "flow records: `PATTERNS`, comma-separated; plain, gzip or zstd")
 	flowFormat := f.String("flow-format", "auto", "auto, nvm, sysmon or zeek")
 	dns := f.String("pdns", "", "passive DNS: `PATTERNS`, likewise")
@@ -62,8 +64,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	names := f.String("names", "query", "query: CNAME chains followed; owner: the paper's literal pairs")
 	at := f.Bool("at", false, "not available yet: names that were valid when the flow began")
 	keyFile := f.String("key", "", "`FILE` with the key of pseudonyms; none: a new random key for this run")
-	if err := f.Parse(args); err != nil {
+	if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stderr, usage)
+		f.SetOutput(stderr)
+		f.PrintDefaults()
 		return err
+	} else if err != nil {
+		return fmt.Errorf("%w; -h lists the options", err)
 	}
 	newFlowFormat, ok1 := flow.NamedFormat(*flowFormat)
 	newDNSFormat, ok2 := pdns.NamedFormat(*dnsFormat)
@@ -88,7 +95,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	pseudonyms, err := flow.NewPseudonymizer(key)
 	if err != nil {
-		return err
+		return fmt.Errorf("-key %s: %w", *keyFile, err)
 	}
 
 	problems := problems{w: stderr}
@@ -103,7 +110,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 	out := bufio.NewWriterSize(stdout, 1<<16)
 	w := newWriter(out, pseudonyms, mode)
-	files := flow.Files{Patterns: strings.Split(*flows, ","), Format: newFlowFormat, Workers: 1} // one, to keep the order
+	devices := new(flow.Devices)
+	files := flow.Files{Patterns: strings.Split(*flows, ","), Format: newFlowFormat, Devices: devices, Workers: 1} // one, to keep the order
 	counts, err := files.Read(ctx, func(recs iter.Seq2[flow.Record, error]) error {
 		for rec, err := range recs {
 			if pe, ok := errors.AsType[*flow.ParseError](err); ok {
@@ -111,6 +119,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 				continue
 			} else if err != nil {
 				return err
+			}
+			if d, ok := devices.Lookup(rec.Device); ok && rec.OS == flow.OSUnknown {
+				rec.OS = d.OS // told by an earlier file
 			}
 			label := labeler.Label(rec)
 			names, err := enricher.Names(ctx, rec, label.Remote(rec))
@@ -123,7 +134,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 		return nil
 	})
-	if err := errors.Join(err, out.Flush()); err != nil {
+	if err2 := out.Flush(); err == nil {
+		err = err2
+	}
+	if err != nil {
 		return err
 	}
 	fmt.Fprintf(stderr, "annotate: %d lines = %d flows + %d skipped + %d errors; %d damaged files\n",

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -15,40 +17,47 @@ import (
 	"github.com/endoflow/endoflow/pdns"
 )
 
-// writeFiles writes the results. The same input gives the same bytes.
+// writeFiles writes the results: all of them under temporary names, which they
+// lose when all are whole. The same input gives the same bytes.
 func (s *study) writeFiles() error {
-	for name, write := range map[string]func(io.Writer) error{
-		"summary.json":  s.writeSummary,
-		"direction.csv": s.writeDirections,
-		"apps.csv":      s.writeApps,
-		"endpoints.csv": s.writeEndpoints,
-	} {
-		if err := writeWhole(filepath.Join(s.out, name), write); err != nil {
+	files := []struct {
+		name  string
+		write func(io.Writer) error
+	}{
+		{"direction.csv", s.writeDirections},
+		{"apps.csv", s.writeApps},
+		{"endpoints.csv", s.writeEndpoints},
+		{"summary.json", s.writeSummary},
+	}
+	temporary := make([]string, len(files))
+	for i, f := range files {
+		name, err := writeTemporary(s.out, f.write)
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+		defer os.Remove(name) // fails when the file has its name
+		temporary[i] = name
+	}
+	for i, f := range files {
+		if err := os.Rename(temporary[i], filepath.Join(s.out, f.name)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// writeWhole writes a file under a temporary name and renames it when it is
-// whole.
-func writeWhole(name string, write func(io.Writer) error) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".unfinished-*")
+// writeTemporary writes a file under a name of its own, which it returns.
+func writeTemporary(dir string, write func(io.Writer) error) (name string, err error) {
+	f, err := os.CreateTemp(dir, ".unfinished-*")
 	if err != nil {
-		return err
+		return "", err
 	}
-	defer os.Remove(f.Name()) // fails when the file has its name
 	defer f.Close()
-	if err := write(f); err != nil {
-		return err
+	if err := errors.Join(write(f), f.Chmod(0o644)); err != nil {
+		os.Remove(f.Name())
+		return "", err
 	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
+	return f.Name(), f.Close()
 }
 
 func (s *study) writeDirections(w io.Writer) error {
@@ -63,6 +72,17 @@ func (s *study) writeApps(w io.Writer) error {
 	rows := [][]string{{"app", "devices", "prevalence", "studied", "active_devices", "flows", "outbound_flows",
 		"endpoints", "endogenous", "encrypted", "cleartext", "upgradable", "unknown_port", "https"}}
 	for _, a := range s.apps {
+		if a.Devices < s.minDevices {
+			continue
+		}
+		if !s.level.HasPort() {
+			rows = append(rows, []string{
+				a.App, strconv.Itoa(a.Devices), share(a.Prevalence), strconv.FormatBool(a.studied), strconv.Itoa(a.active),
+				strconv.FormatUint(a.Flows, 10), strconv.FormatUint(a.Outbound, 10), strconv.Itoa(a.endpoints), strconv.Itoa(a.endogenous),
+				"", "", "", "", "", // nothing is known of ports at this level
+			})
+			continue
+		}
 		rows = append(rows, []string{
 			a.App, strconv.Itoa(a.Devices), share(a.Prevalence), strconv.FormatBool(a.studied), strconv.Itoa(a.active),
 			strconv.FormatUint(a.Flows, 10), strconv.FormatUint(a.Outbound, 10), strconv.Itoa(a.endpoints), strconv.Itoa(a.endogenous),
@@ -158,15 +178,14 @@ type naming struct {
 // result is the study in numbers. The paper's share of applications that use
 // HTTPS has one of two denominators; both are given.
 type result struct {
-	Devices            int `json:"devices"`
-	Apps               int `json:"apps"`
-	AppsStudied        int `json:"apps_studied"`
-	AppsWithEndogenous int `json:"apps_with_endogenous"`
-	AppsUsingHTTPS     int `json:"apps_using_https"`
-	Contacts           int `json:"contacts"`
-	Endpoints          int `json:"endpoints"`
-	Withheld           int `json:"withheld"`
-	Endogenous         int `json:"endogenous"`
+	Devices            int  `json:"devices"`
+	Apps               int  `json:"apps"`
+	AppsStudied        int  `json:"apps_studied"`
+	AppsWithEndogenous int  `json:"apps_with_endogenous"`
+	AppsUsingHTTPS     *int `json:"apps_using_https"` // tcp/443; null at a level without ports
+	Endpoints          int  `json:"endpoints"`
+	Withheld           int  `json:"withheld"`
+	Endogenous         int  `json:"endogenous"`
 }
 
 func (s *study) summary() summary {
@@ -187,7 +206,9 @@ func (s *study) summary() summary {
 		}
 	}
 	for _, p := range s.problems.sample {
-		sum.Problems = append(sum.Problems, p.Error())
+		inFile := *p
+		inFile.Name = filepath.Base(p.Name) // folders may name people, and the summary may be published
+		sum.Problems = append(sum.Problems, inFile.Error())
 	}
 	for _, n := range s.census.Nulls() {
 		sum.Nulls[n.Null.String()] = n.Flows
@@ -224,7 +245,7 @@ func (s *study) naming(mode pdns.Mode, family string, in func(netip.Addr) bool) 
 		}
 		n.Addresses++
 		n.Flows += flows
-		if len(index.Lookup(addr)) > 0 {
+		if names, _ := index.LookupAddr(context.Background(), addr); len(names) > 0 {
 			n.Named++
 			n.FlowsNamed += flows
 		}
@@ -233,8 +254,9 @@ func (s *study) naming(mode pdns.Mode, family string, in func(netip.Addr) bool) 
 }
 
 func (s *study) result() result {
+	https := 0
 	r := result{
-		Devices: s.census.Population(s.os), Apps: len(s.apps), Contacts: s.contacts.Len(), Endpoints: len(s.endpoints), Withheld: s.withheld,
+		Devices: s.census.Population(s.os), Apps: len(s.apps), Endpoints: len(s.endpoints), Withheld: s.withheld,
 	}
 	for _, a := range s.apps {
 		if !a.studied {
@@ -246,8 +268,11 @@ func (s *study) result() result {
 			r.AppsWithEndogenous++
 		}
 		if a.usesHTTPS {
-			r.AppsUsingHTTPS++
+			https++
 		}
+	}
+	if s.level.HasPort() {
+		r.AppsUsingHTTPS = &https
 	}
 	return r
 }
@@ -256,8 +281,5 @@ func (s *study) writeSummary(w io.Writer) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	if err := e.Encode(s.summary()); err != nil {
-		return fmt.Errorf("summary: %w", err)
-	}
-	return nil
+	return e.Encode(s.summary())
 }

@@ -41,7 +41,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(o.out, 0o777); err != nil {
+	if err := prepare(o.out); err != nil {
 		return err
 	}
 	debug.SetMemoryLimit(o.memory)
@@ -66,8 +66,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := s.writeFiles(); err != nil {
 		return err
 	}
-	s.print(stdout)
-	return nil
+	return s.print(stdout)
+}
+
+// prepare makes the output folder and tries whether it can be written to, before
+// the work and not after it.
+func prepare(dir string) error {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, ".unfinished-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 // builtIn makes up a fleet and points the options to it.

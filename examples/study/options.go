@@ -47,11 +47,8 @@ Options:
 
 func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	f := flag.NewFlagSet("study", flag.ContinueOnError)
-	f.SetOutput(stderr)
-	f.Usage = func() {
-		fmt.Fprint(stderr, usage)
-		f.PrintDefaults()
-	}
+	f.SetOutput(io.Discard) // the error is printed once, by main
+	f.Usage = func() {}
 	f.StringVar(&o.flows, "flows", "", "flow records: `PATTERNS`, comma-separated; plain, gzip or zstd")
 	flowFormat := f.String("flow-format", "auto", "auto, nvm, sysmon or zeek")
 	f.StringVar(&o.pdns, "pdns", "", "passive DNS: `PATTERNS`, likewise")
@@ -73,8 +70,13 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	f.IntVar(&o.workers, "workers", 0, "files read at a time; 0: as many as processors")
 	memory := f.String("memory", "2GiB", "`SIZE` that the Go runtime tries to stay below (64MiB, 2GiB, …)")
 	f.StringVar(&o.out, "out", "study-out", "`FOLDER` for the results")
-	if err := f.Parse(args); err != nil {
+	if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stderr, usage)
+		f.SetOutput(stderr)
+		f.PrintDefaults()
 		return o, err
+	} else if err != nil {
+		return o, fmt.Errorf("%w; -h lists the options", err)
 	}
 	if f.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q: options begin with -; quote patterns, so that the shell leaves them alone", f.Arg(0))
@@ -89,11 +91,11 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 		parse             func(string) bool
 	}{
 		{"flow-format", *flowFormat, "auto, nvm, sysmon or zeek", func(s string) (ok bool) { o.flowFormat, ok = flow.NamedFormat(s); return }},
-		{"pdns-format", *pdnsFormat, "auto, cof, zeek or sysmon", func(s string) (ok bool) { o.pdnsFormat, ok = pdns.NamedFormat(s); return }},
+		{"pdns-format", *pdnsFormat, "auto, cof, zeek or sysmon (parquet is not available yet)", func(s string) (ok bool) { o.pdnsFormat, ok = pdns.NamedFormat(s); return }},
 		{"os", *system, "macos, windows, linux or any", func(s string) (ok bool) { o.os, ok = classify.ParseOSSet(s); return }},
 		{"direction", o.direction, "strict or paper", func(s string) (ok bool) { o.labeler, ok = classify.NamedLabeler(s); return }},
 		{"names", *names, "query or owner", func(s string) (ok bool) { o.names, ok = pdns.ParseMode(s); return }},
-		{"endpoint", *level, "name-port, name, address-port or address", func(s string) (ok bool) { o.level, ok = enrich.ParseLevel(s); return }},
+		{"endpoint", *level, "name-port, name, address-port or address (site is not available yet)", func(s string) (ok bool) { o.level, ok = enrich.ParseLevel(s); return }},
 		{"memory", *memory, "a number with KiB, MiB or GiB", func(s string) (ok bool) { o.memory, ok = parseSize(s); return }},
 	} {
 		if !word.parse(word.value) {
@@ -101,9 +103,12 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 		}
 	}
 	for name, v := range map[string]float64{"min-prevalence": o.minPrevalence, "threshold": o.threshold, "min-support": o.minSupport} {
-		if !(v >= 0 && v <= 1) {
+		if !(v >= 0 && v <= 1) || name == "threshold" && v == 0 {
 			return o, fmt.Errorf("-%s: want a share between 0 and 1", name)
 		}
+	}
+	if o.workers < 0 || o.minDevices < 1 {
+		return o, errors.New("-workers and -min-devices: want a number above 0")
 	}
 	if o.flows == "" && o.pdns != "" {
 		return o, errors.New("-pdns without -flows: name the flow records too")

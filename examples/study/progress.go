@@ -44,6 +44,13 @@ func (p *progressLine) of(phase string) func(flow.Progress) {
 	}
 }
 
+// say shows what is being done.
+func (p *progressLine) say(what string) {
+	if p.w != nil {
+		fmt.Fprintf(p.w, "\r\x1b[K%s", what)
+	}
+}
+
 // end clears the line.
 func (p *progressLine) end() {
 	if p.w != nil {

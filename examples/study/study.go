@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"iter"
+	"maps"
 	"net/netip"
 	"os"
 	"slices"
@@ -61,7 +63,7 @@ type app struct {
 	endpoints  int
 	endogenous int
 	bySecurity [4]int // endogenous endpoints
-	usesHTTPS  bool   // has an endogenous endpoint on 443
+	usesHTTPS  bool   // has an endogenous endpoint on tcp/443
 }
 
 // An endpoint is a row of endpoints.csv.
@@ -77,19 +79,22 @@ func newStudy(o options, progress *progressLine) (*study, error) {
 	if o.key != "" {
 		var err error
 		if key, err = os.ReadFile(o.key); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("-key: %w", err)
 		}
 	}
 	pseudo, err := flow.NewPseudonymizer(key)
-	return &study{options: o, progress: progress, pseudo: pseudo, tally: tally{outbound: make(map[netip.Addr]uint64)}}, err
+	if err != nil {
+		return nil, fmt.Errorf("-key %s: %w", o.key, err)
+	}
+	return &study{options: o, progress: progress, pseudo: pseudo, tally: tally{outbound: make(map[netip.Addr]uint64)}}, nil
 }
 
 // readFlows is pass 1: every record is labelled, counted and, if it is
 // outbound, kept as a contact.
 func (s *study) readFlows(ctx context.Context) error {
-	endpoints := new(flow.Endpoints)
+	devices := new(flow.Devices)
 	files := flow.Files{
-		Patterns: strings.Split(s.flows, ","), Format: s.flowFormat, Endpoints: endpoints,
+		Patterns: strings.Split(s.flows, ","), Format: s.flowFormat, Devices: devices,
 		Workers: s.workers, Progress: s.progress.of("flows"),
 	}
 	var mu sync.Mutex
@@ -114,14 +119,26 @@ func (s *study) readFlows(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for e := range endpoints.All() {
-		s.census.SetOS(s.pseudo.Device(e.Device), e.OS)
+	for d := range devices.All() {
+		s.census.SetOS(s.pseudo.Device(d.ID), d.OS)
 	}
 	s.contacts.Resolve(s.census.OS)
-	if counts.Records == 0 {
-		return errors.Join(errors.New("no flow record in the files named by -flows"), s.problems.first())
+	return s.none("-flows", counts)
+}
+
+// none returns an error if no line of the files that an option names holds a
+// record, with the reason.
+func (s *study) none(option string, c flow.Counts) error {
+	if c.Records > 0 {
+		return nil
 	}
-	return nil
+	why := "they are empty"
+	if len(s.problems.sample) > 0 {
+		why = "the first problem: " + s.problems.sample[0].Error()
+	} else if len(c.Skipped) > 0 {
+		why = fmt.Sprintf("%d lines were skipped, for %q", c.Lines, strings.Join(slices.Sorted(maps.Keys(c.Skipped)), `", "`))
+	}
+	return fmt.Errorf("no record in the files named by %s; %s", option, why)
 }
 
 // count is the study's work on one record.
@@ -166,7 +183,14 @@ func (s *study) readDNS(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if counts.Lines == 0 || counts.Errors+counts.Damaged > 0 {
+		if err := s.none("-pdns", counts); err != nil {
+			return err
+		}
+	}
+	s.progress.say("making the index of names")
 	s.index = s.builder.Build()
+	s.progress.end()
 	return nil
 }
 
@@ -185,10 +209,13 @@ func (s *study) join(ctx context.Context) error {
 	for i := range s.apps {
 		apps[s.apps[i].App] = &s.apps[i]
 	}
-	join := enrich.Join{
-		Resolver: s.index.Mode(s.names), Level: s.level, Expand: s.expand,
-		Keep: func(os flow.OS, app string) bool { return s.os.Has(os) && prevalent[app] },
+	keep := func(os flow.OS, app string) bool { return s.os.Has(os) && prevalent[app] }
+	for name, active := range s.contacts.Active(keep) {
+		apps[name].active = active
 	}
+	s.progress.say("joining flows with names")
+	defer s.progress.end()
+	join := enrich.Join{Resolver: s.index.Mode(s.names), Level: s.level, Expand: s.expand, Keep: keep}
 	for found, err := range s.contacts.Endpoints(ctx, join) {
 		if err != nil {
 			return err
@@ -207,20 +234,19 @@ func (s *study) join(ctx context.Context) error {
 }
 
 func (a *app) count(e endpoint) {
-	a.active = e.Active
 	a.endpoints++
 	if e.label != classify.Endogenous {
 		return
 	}
 	a.endogenous++
 	a.bySecurity[e.service.Security]++
-	a.usesHTTPS = a.usesHTTPS || e.service.Name == "https"
+	a.usesHTTPS = a.usesHTTPS || e.Proto == flow.TCP && e.Port == 443
 }
 
 // problems are the lines and files that could not be read.
 type problems struct {
 	mu     sync.Mutex
-	sample []*flow.ParseError // the first by name and line
+	sample []*flow.ParseError // damaged files, then lines, the first by name and line
 	count  int
 }
 
@@ -232,14 +258,15 @@ func (p *problems) add(pe *flow.ParseError) {
 	p.count++
 	p.sample = append(p.sample, pe)
 	slices.SortFunc(p.sample, func(a, b *flow.ParseError) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Line, b.Line))
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Line, b.Line))
 	})
 	p.sample = p.sample[:min(len(p.sample), maxSample)]
 }
 
-func (p *problems) first() error {
-	if len(p.sample) == 0 {
-		return nil
+// rank puts damaged files before single lines.
+func rank(pe *flow.ParseError) int {
+	if errors.Is(pe, flow.ErrDamaged) {
+		return 0
 	}
-	return p.sample[0]
+	return 1
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"cmp"
 	"fmt"
 	"io"
@@ -10,18 +11,20 @@ import (
 	"text/tabwriter"
 
 	"github.com/endoflow/endoflow/classify"
+	"github.com/endoflow/endoflow/enrich"
 	"github.com/endoflow/endoflow/flow"
 )
 
 // print shows the study's tables.
-func (s *study) print(w io.Writer) {
+func (s *study) print(to io.Writer) error {
+	w := bufio.NewWriter(to)
 	sum := s.summary()
 	t := tables{tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)}
 	t.counts("Flow records", sum.Flows)
 	if s.pdns != "" {
 		t.counts("Passive DNS", sum.PDNS)
 	}
-	t.problems(sum, s.problems.count)
+	t.problems(&s.problems)
 	t.nulls(sum.Nulls)
 	t.directions(s.direction, s.census.Directions())
 	t.agreement(sum.Agreement)
@@ -33,6 +36,7 @@ func (s *study) print(w io.Writer) {
 	t.endpoints(s)
 	t.result(s, sum.Result)
 	fmt.Fprintf(w, "\nWritten to %s: summary.json, direction.csv, apps.csv, endpoints.csv\n", s.out)
+	return w.Flush()
 }
 
 // tables writes aligned columns.
@@ -81,13 +85,13 @@ func (t tables) counts(what string, c flow.Counts) {
 	}
 }
 
-func (t tables) problems(sum summary, count int) {
-	if count == 0 {
+func (t tables) problems(p *problems) {
+	if p.count == 0 {
 		return
 	}
-	t.title("%d problems, the first %d:", count, len(sum.Problems))
-	for _, p := range sum.Problems {
-		t.note("%s", p)
+	t.title("%d problems, the first %d:", p.count, len(p.sample))
+	for _, pe := range p.sample {
+		t.note("%s", pe)
 	}
 }
 
@@ -156,7 +160,7 @@ func (t tables) filters(s *study, rows []filter) {
 	t.title("Filters, each on what the one before it left")
 	t.textRow("keeps", "", "filter", "removed", "left")
 	keeps := map[string]string{
-		"null": "records with a device, a process and addresses", "os": "-os " + s.os.String(),
+		"null": "records that lack no field of their format", "os": "-os " + s.os.String(),
 		"prevalence": fmt.Sprintf("applications on more than %g of the %d devices", s.minPrevalence, s.census.Population(s.os)), "direction": "Outbound",
 	}
 	for _, f := range rows {
@@ -244,9 +248,15 @@ func (t tables) endpoints(s *study) {
 func (t tables) result(s *study, r result) {
 	t.title("Result: %d devices (%s), %d applications, %d studied, %d with an endogenous endpoint", r.Devices, s.os, r.Apps, r.AppsStudied, r.AppsWithEndogenous)
 	t.note("%d endpoints, of which %d are endogenous (support of %g or more)", r.Endpoints+r.Withheld, r.Endogenous, s.threshold)
-	if r.AppsWithEndogenous > 0 {
-		t.note("HTTPS by port 443: %d applications, %s of those studied, %s of those with an endogenous endpoint", r.AppsUsingHTTPS,
-			percent(uint64(r.AppsUsingHTTPS), uint64(r.AppsStudied)), percent(uint64(r.AppsUsingHTTPS), uint64(r.AppsWithEndogenous)))
+	if https := r.AppsUsingHTTPS; https != nil && r.AppsWithEndogenous > 0 {
+		t.note("HTTPS by tcp port 443: %d applications, %s of those studied, %s of those with an endogenous endpoint", *https,
+			percent(uint64(*https), uint64(r.AppsStudied)), percent(uint64(*https), uint64(r.AppsWithEndogenous)))
+	}
+	if s.level == enrich.NameOnly && r.Endpoints+r.Withheld == 0 {
+		t.note("no contacted address has a name, and -endpoint name leaves the others out: give -pdns, or try -endpoint name-port")
+	}
+	if n := s.census.Ambiguous(); n > 0 {
+		t.note("%d devices were said to have several operating systems", n)
 	}
 	if r.Withheld > 0 {
 		t.note("%d endpoints are left out of the files (-min-support, -min-devices)", r.Withheld)

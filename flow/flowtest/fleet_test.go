@@ -173,7 +173,7 @@ type naive struct {
 	lines       map[string]int64
 	connections int64
 	nulls       map[flow.Null]int64
-	directions  map[flowtest.Direction]int64
+	directions  map[flowtest.Cell]int64
 	devices     map[flow.OS]int
 	active      map[string]int
 	endpoints   []flowtest.Endpoint
@@ -182,7 +182,7 @@ type naive struct {
 // count counts lines of style Compact. names are those of each address.
 func count(t *testing.T, lines [][]byte, names map[string]string, keep func(os flow.OS, label string) bool) naive {
 	t.Helper()
-	n := naive{make(map[string]int64), 0, make(map[flow.Null]int64), make(map[flowtest.Direction]int64), make(map[flow.OS]int), make(map[string]int), nil}
+	n := naive{make(map[string]int64), 0, make(map[flow.Null]int64), make(map[flowtest.Cell]int64), make(map[flow.OS]int), make(map[string]int), nil}
 	systems := map[string]flow.OS{"Mac OS X": flow.MacOS, "WinNT": flow.Windows, "Linux": flow.Linux}
 	told := make(map[string]flow.OS)
 	conns := make(map[string]map[string]any)
@@ -236,7 +236,7 @@ func count(t *testing.T, lines [][]byte, names map[string]string, keep func(os f
 		n.connections++
 		device, app := text(m["udid"]), text(m["pn"])
 		os, label := told[device], labels[[2]bool{isPrivate(m["sa"]), isPrivate(m["da"])}]
-		n.directions[flowtest.Direction{OS: os, Label: label}]++
+		n.directions[flowtest.Cell{OS: os, Label: label}]++
 		if !seen[device] {
 			seen[device] = true
 			n.devices[os]++
@@ -372,8 +372,8 @@ func TestReadByFlow(t *testing.T) {
 				}
 				var mu sync.Mutex
 				var got []flow.Record
-				endpoints := new(flow.Endpoints)
-				files := flow.Files{Patterns: []string{filepath.Join(dir, "flows-*")}, Endpoints: endpoints, Workers: 2}
+				devices := new(flow.Devices)
+				files := flow.Files{Patterns: []string{filepath.Join(dir, "flows-*")}, Devices: devices, Workers: 2}
 				counts, err := files.Read(context.Background(), func(recs iter.Seq2[flow.Record, error]) error {
 					for rec, err := range recs {
 						if err != nil {
@@ -389,7 +389,7 @@ func TestReadByFlow(t *testing.T) {
 					t.Fatal(err)
 				}
 				for i := range got {
-					e, _ := endpoints.Lookup(got[i].Device)
+					e, _ := devices.Lookup(got[i].Device)
 					got[i].OS = e.OS
 				}
 				byAll := func(a, b flow.Record) int {
@@ -411,7 +411,7 @@ func TestReadByFlow(t *testing.T) {
 					t.Errorf("%d lines with %d errors, want %d without", counts.Lines, counts.Errors, want)
 				}
 				hosts := 0
-				for e := range endpoints.All() {
+				for e := range devices.All() {
 					if e.Host != "" {
 						hosts++
 					}
@@ -509,7 +509,7 @@ func TestShape(t *testing.T) {
 		t.Errorf("%d lines about %d connections: hardly any is reported twice", all.Lines["flow"], all.Connections)
 	}
 	for _, label := range []string{"Internal", "Outbound", "Inbound", "NAT"} {
-		if all.Directions[flowtest.Direction{OS: flow.MacOS, Label: label}] == 0 {
+		if all.Directions[flowtest.Cell{OS: flow.MacOS, Label: label}] == 0 {
 			t.Errorf("no connection is %s", label)
 		}
 	}

@@ -15,7 +15,7 @@ type Truth struct {
 
 	Connections int64               // none of whose fields is missing
 	Nulls       map[flow.Null]int64 // other connections, by what is missing
-	Directions  map[Direction]int64 // of Connections
+	Directions  map[Cell]int64      // of Connections
 	Devices     map[flow.OS]int     // with at least one of Connections
 
 	// Active is on how many devices an application has at least one connection
@@ -30,8 +30,8 @@ type Truth struct {
 	DNSRows map[string]int64
 }
 
-// A Direction is a cell of the table that the study begins with.
-type Direction struct {
+// A Cell is a cell of the table that the study begins with.
+type Cell struct {
 	OS flow.OS
 
 	// Label is Internal, Outbound, Inbound or NAT. Paper: section 2.3 decides
@@ -67,7 +67,7 @@ func (f Fleet) Truth(keep func(flow.Record) bool) Truth {
 	t := Truth{
 		Lines:      make(map[string]int64),
 		Nulls:      make(map[flow.Null]int64),
-		Directions: make(map[Direction]int64),
+		Directions: make(map[Cell]int64),
 		Devices:    make(map[flow.OS]int),
 		Active:     make(map[string]int),
 		DNSRows:    make(map[string]int64),
@@ -101,7 +101,7 @@ func (f Fleet) Truth(keep func(flow.Record) bool) Truth {
 			}
 			seen = true
 			t.Connections++
-			t.Directions[Direction{rec.OS, paperDirection(rec)}]++
+			t.Directions[Cell{rec.OS, paperDirection(rec)}]++
 			if keep != nil && !keep(rec) {
 				continue
 			}

@@ -99,10 +99,11 @@ func (f *Files) open(name string) (fs.File, error) {
 // a sequence of its own, which is single-use and follows the contract of
 // [Read]; a file is read whole by one worker. decoder makes the decoder of one
 // file. rest, if not nil, gives the values that only the end of all files
-// decides, to whichever worker ends last.
+// decides; where there are any, and all files were read to their end, each is
+// called once more with a sequence of them.
 //
-// It returns when all workers have ended, with the counts of all of them, and
-// the first error that each returned, or ctx's.
+// It returns with the counts of all, and the first error that each returned, or
+// ctx's.
 func ReadFiles[T any](ctx context.Context, f *Files, decoder func() Decoder[T], rest func(*Counts) []T, each func(iter.Seq2[T, error]) error) (Counts, error) {
 	names, err := f.Names()
 	if err != nil {
@@ -122,9 +123,8 @@ func ReadFiles[T any](ctx context.Context, f *Files, decoder func() Decoder[T], 
 		}
 	}
 
-	var next atomic.Int64 // the next file's place in names
-	var reading atomic.Int64
-	reading.Store(int64(workers))
+	var next atomic.Int64  // the next file's place in names
+	var whole atomic.Int64 // files read to their end
 	counts := make([]Counts, workers)
 	g, workCtx := errgroup.WithContext(ctx)
 	for w := range workers {
@@ -145,16 +145,22 @@ func ReadFiles[T any](ctx context.Context, f *Files, decoder func() Decoder[T], 
 					if err := readFile(&s, f, names[i], decoder(), &p); err != nil {
 						return
 					}
+					whole.Add(1)
 					p.done()
-				}
-				if reading.Add(-1) == 0 && rest != nil {
-					s.all(rest(s.counts))
 				}
 			}
 			return each(seq)
 		})
 	}
 	err = cmp.Or(g.Wait(), ctx.Err())
+	if err == nil && rest != nil && whole.Load() == int64(len(names)) {
+		if values := rest(&counts[0]); len(values) > 0 {
+			err = each(func(yield func(T, error) bool) {
+				s := session[T]{ctx: ctx, counts: &counts[0], yield: yield}
+				s.all(values)
+			})
+		}
+	}
 	var sum Counts
 	for _, c := range counts {
 		sum.Merge(c)

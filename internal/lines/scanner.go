@@ -54,7 +54,7 @@ func isSkippable(head []byte) bool {
 func damage(err error) error {
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return errors.New("compressed data ends early (an incomplete copy?)")
+		return errors.New("compressed data is cut short or corrupt (an incomplete copy?)")
 	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader):
 		return errors.New("corrupt gzip data")
 	}

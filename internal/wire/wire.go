@@ -12,6 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+
+	"github.com/RoaringBitmap/roaring/v2"
 )
 
 // ErrCorrupt is in the chain of the error for a binary form that is damaged.
@@ -135,6 +137,73 @@ func (r *Body) Take(n int) []byte {
 
 // Bytes reads a length and as many bytes, which alias the input.
 func (r *Body) Bytes() []byte { return r.Take(r.Count(1)) }
+
+// Set reads a length and a set of numbers below limit, in RoaringFormatSpec as
+// roaring writes it after RunOptimize: for each 65,536 numbers at most 8 KiB, and
+// less than 2,048 runs. Other data is refused before roaring validates it, which
+// takes time in the square of the number of runs. An empty set has length 0.
+func (r *Body) Set(limit int) *roaring.Bitmap {
+	data := r.Bytes()
+	set := roaring.New()
+	if r.err != nil || len(data) == 0 {
+		return set
+	}
+	containers := 1 + (limit-1)>>16
+	if limit == 0 || len(data) > 8+(8192+9)*containers || !shortRuns(data, containers) ||
+		set.UnmarshalBinary(data) != nil || set.Validate() != nil ||
+		set.GetSerializedSizeInBytes() != uint64(len(data)) || set.IsEmpty() || int(set.Maximum()) >= limit {
+		r.Corrupt()
+	}
+	return set
+}
+
+// shortRuns reports whether a set in RoaringFormatSpec has no container with
+// more runs than a bitmap would have bytes for. It follows the format's header:
+// cookie and number of containers, for each whether it is of runs, its key and
+// its cardinality; offsets; containers.
+func shortRuns(data []byte, most int) bool {
+	const (
+		noRuns   = 12346
+		withRuns = 12347
+		maxRuns  = 2047
+	)
+	if len(data) < 4 {
+		return false
+	}
+	cookie := binary.LittleEndian.Uint32(data)
+	if cookie == noRuns {
+		return true
+	}
+	n := int(cookie>>16) + 1
+	flags := (n + 7) / 8
+	pos := 4 + flags + 4*n
+	if cookie&0xffff != withRuns || n > most || len(data) < pos {
+		return false
+	}
+	if n >= 4 { // only then the format has offsets
+		pos += 4 * n
+	}
+	for i := range n {
+		size := 0
+		switch card := int(binary.LittleEndian.Uint16(data[4+flags+4*i+2:])) + 1; {
+		case data[4+i/8]>>(i%8)&1 != 0:
+			if pos+2 > len(data) {
+				return false
+			}
+			runs := int(binary.LittleEndian.Uint16(data[pos:]))
+			if runs > maxRuns {
+				return false
+			}
+			size = 2 + 4*runs
+		case card <= 4096:
+			size = 2 * card
+		default:
+			size = 8192
+		}
+		pos += size
+	}
+	return pos == len(data)
+}
 
 // End returns the error of reading, or that of bytes left over.
 func (r *Body) End() error {
