@@ -1,6 +1,7 @@
 package enrich_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log"
@@ -181,4 +182,36 @@ func ExampleEndpoint_Name() {
 	unnamed := enrich.Endpoint{Addr: netip.MustParseAddr("21.0.0.1")}
 	fmt.Println(named.Name(), unnamed.Name())
 	// Output: blog.example 21.0.0.1
+}
+
+func ExampleContacts_Len() {
+	var c enrich.Contacts
+	for _, rec := range visits {
+		c.Add(rec, rec.Dst)
+	}
+	fmt.Println(c.Len()) // of four flows, three of which went to one address and port
+	// Output: 2
+}
+
+func ExampleContacts_AppendBinary() {
+	var a, b enrich.Contacts
+	a.Add(visits[0], visits[0].Dst)
+	a.Add(visits[1], visits[1].Dst)
+	b.Add(visits[1], visits[1].Dst)
+	b.Add(visits[0], visits[0].Dst)
+	x, err := a.AppendBinary(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	y, err := b.AppendBinary(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(bytes.Equal(x, y))
+	// Output: true
+}
+
+func ExampleLevel_HasPort() {
+	fmt.Println(enrich.NamePort.HasPort(), enrich.NameOnly.HasPort())
+	// Output: true false
 }

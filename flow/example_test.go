@@ -186,3 +186,107 @@ func ExampleNull() {
 	fmt.Println(rec.Null, rec.Start.Equal(time.Time{}))
 	// Output: app true
 }
+
+func ExampleNewReader() {
+	r := flow.NewReader(strings.NewReader(nvmLines), "flows.json")
+	r.Format = new(flow.NVM) // or leave it to be detected
+	r.MaxLine = 1 << 16
+	n := 0
+	for _, err := range r.All() {
+		if err == nil {
+			n++
+		}
+	}
+	fmt.Println(n)
+	// Output: 1
+}
+
+func ExampleSkip() {
+	err := flow.Skip("header")
+	fmt.Println(err, errors.Is(err, flow.ErrSkip))
+	// Output: header true
+}
+
+func ExampleBadField() {
+	err := flow.BadField("dp", errors.New("not a port number"))
+	fmt.Println(err, errors.Is(err, flow.ErrSkip))
+	// Output: field dp: not a port number false
+}
+
+func ExampleRandomKey() {
+	fmt.Println(len(flow.RandomKey()))
+	// Output: 32
+}
+
+func ExampleApp_HashString() {
+	app := flow.App{Name: "Word", SHA256: [32]byte{0xab, 31: 0x01}}
+	fmt.Println(app.HashString())
+	fmt.Printf("%q\n", flow.App{Name: "Word"}.HashString())
+	// Output:
+	// ab00000000000000000000000000000000000000000000000000000000000001
+	// ""
+}
+
+func ExampleApp_HasSHA256() {
+	fmt.Println(flow.App{Name: "Word"}.HasSHA256())
+	// Output: false
+}
+
+func ExampleDevices_Add() {
+	var devices flow.Devices
+	devices.Add(flow.Device{ID: "AB12", Host: "mac-7"})
+	devices.Add(flow.Device{ID: "AB12", OS: flow.MacOS})
+	d, _ := devices.Lookup("AB12")
+	fmt.Println(d.Host, d.OS)
+	// Output: mac-7 macos
+}
+
+func ExampleDevices_Lookup() {
+	var devices flow.Devices
+	_, ok := devices.Lookup("AB12")
+	fmt.Println(ok)
+	// Output: false
+}
+
+func ExampleDevices_All() {
+	var devices flow.Devices
+	devices.Add(flow.Device{ID: "B", OS: flow.Linux})
+	devices.Add(flow.Device{ID: "A", OS: flow.MacOS})
+	for d := range devices.All() {
+		fmt.Println(d.ID, d.OS)
+	}
+	// Output:
+	// A macos
+	// B linux
+}
+
+func ExamplePseudonymizer_Device() {
+	p, err := flow.NewPseudonymizer([]byte("a secret of thirty-two bytes ..."))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(p.Device("MAC-7"))
+	fmt.Printf("%q\n", p.Device(""))
+	// Output:
+	// v1:e2r4wtnm:wms5hsh7eh35kzqjal3vtb4fm4
+	// ""
+}
+
+func ExamplePseudonymizer_KeyID() {
+	a, err := flow.NewPseudonymizer([]byte("a secret of thirty-two bytes ..."))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(a.KeyID())
+	// Output: e2r4wtnm
+}
+
+func ExamplePseudonymizer_Record() {
+	p, err := flow.NewPseudonymizer(flow.RandomKey())
+	if err != nil {
+		log.Fatal(err)
+	}
+	rec := p.Record(flow.Record{Device: "MAC-7", Execution: "E1", App: flow.App{Name: "Word", Path: "/Users/jane/Word"}})
+	fmt.Println(rec.Device == "MAC-7", rec.Execution == "E1", rec.App.Name, rec.App.Path == "")
+	// Output: false false Word true
+}

@@ -313,3 +313,114 @@ func ExampleParseMode() {
 	fmt.Println(mode, ok)
 	// Output: owner true
 }
+
+const cofLines = `{"rrname":"www.example.com","rrtype":"CNAME","rdata":"edge.example.net","time_first":1600128000,"time_last":1600214399}
+{"rrname":"edge.example.net","rrtype":"A","rdata":"21.0.0.1","time_first":1600128000,"time_last":1600214399,"count":3}
+`
+
+func ExampleNewReader() {
+	r := pdns.NewReader(strings.NewReader(cofLines), "dns.json")
+	r.Format = new(pdns.COF) // or leave it to be detected
+	for rec, err := range r.All() {
+		fmt.Println(rec.RRName, rec.RRType, rec.RData, err)
+	}
+	// Output:
+	// www.example.com CNAME edge.example.net <nil>
+	// edge.example.net A 21.0.0.1 <nil>
+}
+
+func ExampleReader_All() {
+	r := pdns.NewReader(strings.NewReader(cofLines+"{\n"), "dns.json")
+	for rec, err := range r.All() {
+		if err != nil {
+			fmt.Println(err)
+			continue
+		}
+		fmt.Println(rec.RRName, rec.Count)
+	}
+	// Output:
+	// www.example.com 1
+	// edge.example.net 3
+	// dns.json:3: not a JSON object
+}
+
+func ExampleFiles_Read() {
+	files := pdns.Files{FS: fstest.MapFS{"dns.json": {Data: []byte(cofLines)}}, Patterns: []string{"*.json"}}
+	var mu sync.Mutex
+	types := make(map[pdns.Type]int)
+	counts, err := files.Read(context.Background(), func(recs iter.Seq2[pdns.Record, error]) error {
+		for rec, err := range recs {
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			types[rec.RRType]++
+			mu.Unlock()
+		}
+		return nil
+	})
+	fmt.Println(types, counts.Lines, err)
+	// Output: map[A:1 CNAME:1] 2 <nil>
+}
+
+// example returns a Builder with the records of cofLines.
+func example() *pdns.Builder {
+	b := new(pdns.Builder)
+	for rec, err := range pdns.NewReader(strings.NewReader(cofLines), "dns.json").All() {
+		if err != nil {
+			log.Fatal(err)
+		}
+		b.Add(rec)
+	}
+	return b
+}
+
+func ExampleBuilder_Add() {
+	var b pdns.Builder
+	b.Add(pdns.Record{RRName: "www.example.com", RRType: pdns.A, RData: "21.0.0.1"})
+	names, _ := b.Build().LookupAddr(context.Background(), netip.MustParseAddr("21.0.0.1"))
+	fmt.Println(names)
+	// Output: [www.example.com]
+}
+
+func ExampleBuilder_Build() {
+	index := example().Build()
+	names, _ := index.LookupAddr(context.Background(), netip.MustParseAddr("21.0.0.1"))
+	fmt.Println(names)
+	// Output: [www.example.com]
+}
+
+func ExampleBuilder_Stats() {
+	fmt.Printf("%+v\n", example().Stats())
+	// Output: {Rows:2 Addresses:1 Thinned:0 CNAMEs:1 Dropped:0}
+}
+
+func ExampleIndex_Stats() {
+	index := example().Build()
+	fmt.Printf("%+v\n", index.Stats())
+	fmt.Printf("%+v\n", index.Mode(pdns.Owner).Stats())
+	// Output:
+	// {Addresses:1 Pairs:1 Dropped:0}
+	// {Addresses:1 Pairs:1 Dropped:0}
+}
+
+func ExampleNewFilter() {
+	f := pdns.NewFilter(1, 0.01) // of one address, and one in a hundred others
+	f.Add(netip.MustParseAddr("21.0.0.1"))
+	fmt.Println(f.MayContain(netip.MustParseAddr("21.0.0.1")), f.MayContain(netip.MustParseAddr("::ffff:21.0.0.1")))
+	// Output: true true
+}
+
+func ExampleFilter_Add() {
+	f := pdns.NewFilter(1000, 0.01)
+	f.Add(netip.Addr{}) // no address
+	fmt.Println(f.MayContain(netip.Addr{}))
+	// Output: false
+}
+
+func ExampleFilter_MayContain() {
+	f := pdns.NewFilter(1000, 0.000001)
+	f.Add(netip.MustParseAddr("2600:1::1"))
+	fmt.Println(f.MayContain(netip.MustParseAddr("2600:1::1%en0")), f.MayContain(netip.MustParseAddr("2600:1::2")))
+	// Output: true false
+}

@@ -645,3 +645,9 @@ func (c *counter) Write(p []byte) (int, error) {
 	*c += counter(len(p))
 	return len(p), nil
 }
+
+func ExampleEndpoint_Support() {
+	e := flowtest.Endpoint{App: "Word", Name: "updates.word.example", Devices: 3, ActiveDevices: 4}
+	fmt.Println(e.Support())
+	// Output: 0.75
+}
