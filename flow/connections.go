@@ -18,9 +18,18 @@ const furtherReport = "further report of a connection"
 // bytes each this bounds the memory that input without end reports takes.
 const maxOpen = 1 << 20
 
-// maxEarly is how many end reports of one device in one file are remembered
-// before its first start report there.
-const maxEarly = 1 << 12
+// Of each connection that ended, 8 bytes may have to be remembered to the end of
+// all files, where another has reports of it too.
+const (
+	// maxEnded is how many are remembered in any case, of all files together.
+	// Each file has an equal part, so that the answer does not depend on which
+	// is read first.
+	maxEnded = 1 << 24
+
+	// maxEarly is how many more of one device in one file are remembered before
+	// its first start report there.
+	maxEarly = 1 << 12
+)
 
 // recent remembers connections of one file that ended lately, so that a report
 // that a collector wrote after the end report, or twice, is known for what it
@@ -73,7 +82,8 @@ type connections struct {
 	waiting map[connection]open
 	devices map[string]*deviceReports
 	recent  recent
-	ended   []uint64 // hashes of what ended here; the start reports may be in another file
+	ended   []uint64 // hashes of what ended here; there may be reports in another file
+	room    int      // for hashes of connections that need not be remembered
 }
 
 // open is a connection that has not ended yet, as far as is known.
@@ -83,11 +93,11 @@ type open struct {
 }
 
 // deviceReports is what is known of a device's way of reporting. By default an
-// agent sends end reports only; to remember all of those, in case a start report
-// is in another file, would take memory in proportion to the flows. Until the
-// device has shown that it sends start reports, only connections are remembered
-// that began before its first report in the file: the start reports of the
-// others would be in this file.
+// agent sends end reports only, and to remember all of those would take memory in
+// proportion to the flows. Until the device has shown that it sends start reports,
+// only connections must be remembered that began before its first report in the
+// file: the start reports of the others would be in this file, if files follow
+// each other in time.
 type deviceReports struct {
 	starts bool      // it sends start or periodic reports
 	first  time.Time // of its first report here
@@ -104,9 +114,7 @@ func (c *connections) add(rec Record, recs []Record) ([]Record, error) {
 	}
 	if rec.Report == ReportEnd {
 		c.recent.add(hash)
-		if !first.began {
-			c.noteEnd(rec, hash)
-		}
+		c.noteEnd(rec, first.began, hash)
 		if !known {
 			return append(recs, rec), nil
 		}
@@ -153,12 +161,15 @@ func (c *connections) noteStart(rec Record) {
 	}
 }
 
-func (c *connections) noteEnd(rec Record, hash uint64) {
+func (c *connections) noteEnd(rec Record, began bool, hash uint64) {
 	switch d := c.device(rec); {
-	case d.starts:
+	case d.starts && !began:
 		c.ended = append(c.ended, hash)
-	case !rec.Start.After(d.first) && len(d.early) < maxEarly:
+	case !d.starts && !rec.Start.After(d.first) && len(d.early) < maxEarly:
 		d.early = append(d.early, hash)
+	case c.room > 0:
+		c.ended = append(c.ended, hash)
+		c.room--
 	}
 }
 
@@ -215,7 +226,7 @@ func rank(r Record) int {
 type pending struct {
 	mu      sync.Mutex
 	waiting map[connection]Record
-	ended   map[uint64]struct{}
+	ended   []uint64
 	further int64 // records counted in one file that turned out to be reports
 }
 
@@ -226,7 +237,6 @@ func (p *pending) take(c *connections) []Record {
 	defer p.mu.Unlock()
 	if p.waiting == nil {
 		p.waiting = make(map[connection]Record)
-		p.ended = make(map[uint64]struct{})
 	}
 	var over []Record
 	for key, o := range c.waiting {
@@ -241,13 +251,9 @@ func (p *pending) take(c *connections) []Record {
 			over = append(over, o.Record)
 		}
 	}
-	for _, hash := range c.ended {
-		p.ended[hash] = struct{}{}
-	}
+	p.ended = append(p.ended, c.ended...)
 	for _, d := range c.devices {
-		for _, hash := range d.early {
-			p.ended[hash] = struct{}{}
-		}
+		p.ended = append(p.ended, d.early...)
 	}
 	sortByStart(over)
 	return over
@@ -258,9 +264,12 @@ func (p *pending) take(c *connections) []Record {
 func (p *pending) rest(counts *Counts) []Record {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if len(p.waiting) > 0 {
+		slices.Sort(p.ended)
+	}
 	var recs []Record
 	for key, rec := range p.waiting {
-		if _, ok := p.ended[key.hash()]; ok {
+		if _, ended := slices.BinarySearch(p.ended, key.hash()); ended {
 			p.further++
 		} else {
 			recs = append(recs, rec)

@@ -85,25 +85,34 @@ type Files struct {
 // that what each keeps must be mergeable in any order.
 //
 // Reports of one connection are folded across files. For what only the end of
-// all files decides, each is called once more, when all workers have ended. Two
-// things are beyond the folding: a report that comes in another file than both
-// the start and the end report counts as a connection more, and so do more than
-// a million connections without an end report.
+// all files decides, each is called once more, when all workers have ended. This
+// is exact for 16 million connections reported in stages. Of more, those are
+// still folded whose files follow each other in time; a report that stands in
+// another file than both the start and the end report, the second of two end
+// reports in different files, and what is over a million connections without an
+// end report count as connections more.
 //
 // Read returns when all workers have ended, with the counts of all files and
 // the first error that each returned, if any. A cancelled ctx ends every
 // sequence with its error. An unreadable file is a ParseError in a sequence
 // and does not stop the others.
 func (f *Files) Read(ctx context.Context, each func(iter.Seq2[Record, error]) error) (Counts, error) {
+	files := &lines.Files{FS: f.FS, Patterns: f.Patterns, Workers: f.Workers, MaxLine: f.MaxLine, Progress: f.Progress}
+	names, err := files.Names()
+	if err != nil {
+		return Counts{}, err
+	}
 	var across pending
 	newDecoder := func() lines.Decoder[Record] {
 		d := &decoder{devices: f.Devices, across: &across}
+		if len(names) > 1 {
+			d.conns.room = maxEnded / len(names)
+		}
 		if f.Format != nil {
 			d.use(f.Format())
 		}
 		return d
 	}
-	files := &lines.Files{FS: f.FS, Patterns: f.Patterns, Workers: f.Workers, MaxLine: f.MaxLine, Progress: f.Progress}
 	return lines.ReadFiles(ctx, files, newDecoder, across.rest, each)
 }
 

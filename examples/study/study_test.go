@@ -9,7 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -137,16 +137,37 @@ func TestFleetSupport(t *testing.T) {
 }
 
 // TestSameBytes: the workers, and the way in which the input is cut into files,
-// make no difference to any byte.
+// be it in the middle of a connection's reports, make no difference to any byte.
 func TestSameBytes(t *testing.T) {
 	fleet := flowtest.Fleet{Seed: 3, Devices: 150}
-	var want map[string]string
-	for _, split := range []struct{ parts, workers int }{{1, 1}, {7, 1}, {7, 2}, {7, 7}} {
-		in, out := t.TempDir(), t.TempDir()
-		if err := fleet.WriteDir(t.Context(), in, split.parts); err != nil {
+	whole, parts, dealt := t.TempDir(), t.TempDir(), t.TempDir()
+	for dir, n := range map[string]int{whole: 1, parts: 7} {
+		if err := fleet.WriteDir(t.Context(), dir, n); err != nil {
 			t.Fatal(err)
 		}
-		_, sum := runStudy(t, out, "-flows", filepath.Join(in, "flows-*"), "-pdns", filepath.Join(in, "dns*"), "-workers", strconv.Itoa(split.workers))
+	}
+	var text bytes.Buffer
+	if err := fleet.WriteFlows(&text, 0, 1); err != nil {
+		t.Fatal(err)
+	}
+	files := make([]bytes.Buffer, 7)
+	rng := rand.New(rand.NewPCG(3, 3))
+	for line := range bytes.Lines(text.Bytes()) {
+		files[rng.IntN(len(files))].Write(line)
+	}
+	for i := range files {
+		if err := os.WriteFile(filepath.Join(dealt, fmt.Sprintf("flows-%d.json", i)), files[i].Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	var want map[string]string
+	for _, run := range []struct {
+		dir            string
+		files, workers int
+	}{{whole, 1, 1}, {parts, 7, 1}, {parts, 7, 2}, {parts, 7, 7}, {dealt, 7, 1}, {dealt, 7, 2}, {dealt, 7, 7}} {
+		out := t.TempDir()
+		_, sum := runStudy(t, out, "-flows", filepath.Join(run.dir, "flows-*"), "-pdns", filepath.Join(whole, "dns*"), "-workers", strconv.Itoa(run.workers))
 		if sum.Result.Endpoints == 0 {
 			t.Fatal("no endpoints")
 		}
@@ -160,17 +181,17 @@ func TestSameBytes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got[e.Name()] = strings.Replace(string(data), fmt.Sprintf("\"files\": %d,", split.parts), "\"files\": 1,", 1)
+			got[e.Name()] = strings.Replace(string(data), fmt.Sprintf("\"files\": %d,", run.files), "\"files\": 1,", 1)
 		}
 		if want == nil {
 			want = got
 			if len(got) != 4 {
-				t.Errorf("files %v", maps.Keys(got))
+				t.Errorf("%d files", len(got))
 			}
 		}
 		for name := range want {
 			if got[name] != want[name] {
-				t.Errorf("%d files and %d workers give another %s:\n%s", split.parts, split.workers, name, cmp.Diff(want[name], got[name]))
+				t.Errorf("%+v gives another %s:\n%s", run, name, cmp.Diff(want[name], got[name]))
 			}
 		}
 	}
