@@ -20,6 +20,8 @@ import (
 // writeFiles writes the results: all of them under temporary names, which they
 // lose when all are whole. The same input gives the same bytes.
 func (s *study) writeFiles() error {
+	end := s.begin("files")
+	defer end(0, 0)
 	files := []struct {
 		name  string
 		write func(io.Writer) error

@@ -35,6 +35,7 @@ type study struct {
 	apps      []app
 	endpoints []endpoint
 	withheld  int // endpoints below -min-support or -min-devices
+	phases    []phase
 }
 
 // A tally is what one worker makes of its flows. Tallies merge in any order to
@@ -92,6 +93,7 @@ func newStudy(o options, progress *progressLine) (*study, error) {
 // readFlows is pass 1: every record is labelled, counted and, if it is
 // outbound, kept as a contact.
 func (s *study) readFlows(ctx context.Context) error {
+	end := s.begin("flows")
 	devices := new(flow.Devices)
 	files := flow.Files{
 		Patterns: strings.Split(s.flows, ","), Format: s.flowFormat, Devices: devices,
@@ -123,6 +125,7 @@ func (s *study) readFlows(ctx context.Context) error {
 		s.census.SetOS(s.pseudo.Device(d.ID), d.OS)
 	}
 	s.contacts.Resolve(s.census.OS)
+	end(counts.Lines, counts.Bytes)
 	return s.none("-flows", counts)
 }
 
@@ -168,6 +171,7 @@ func (s *study) readDNS(ctx context.Context) error {
 	if s.pdns == "" {
 		return nil
 	}
+	end := s.begin("names")
 	filter := pdns.NewFilter(uint(len(s.outbound)), 0.01)
 	for addr := range s.outbound {
 		filter.Add(addr)
@@ -191,12 +195,15 @@ func (s *study) readDNS(ctx context.Context) error {
 	s.progress.say("making the index of names")
 	s.index = s.builder.Build()
 	s.progress.end()
+	end(counts.Lines, counts.Bytes)
 	return nil
 }
 
 // join names the contacts of the studied applications and scores their
 // endpoints.
 func (s *study) join(ctx context.Context) error {
+	end := s.begin("join")
+	defer end(0, 0)
 	prevalent := make(map[string]bool)
 	for _, name := range s.census.Prevalent(s.os, s.minPrevalence) {
 		prevalent[name] = true

@@ -35,6 +35,7 @@ func (s *study) print(to io.Writer) error {
 	t.apps(s)
 	t.endpoints(s)
 	t.result(s, sum.Result)
+	t.phases(s.phases)
 	fmt.Fprintf(w, "\nWritten to %s: summary.json, direction.csv, apps.csv, endpoints.csv\n", s.out)
 	return w.Flush()
 }
