@@ -10,7 +10,8 @@
 //	phase                                      package
 //	1  flow records that name their process    flow: records, formats, files in parallel
 //	2  anonymization                           flow: Pseudonymizer
-//	3  passive DNS                             pdns: records, Filter, Builder, Index
+//	3  passive DNS                             pdns: records, Filter, Builder, Index;
+//	                                           pdns/pdnsparquet
 //	   labels (direction)                      classify: Strict, Paper, Agreement
 //	4  fusion with domain names                enrich: Enricher, Contacts
 //	5  filters, endogeneity, security          classify: Census, Support, ServiceOf

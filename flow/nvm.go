@@ -166,11 +166,6 @@ func (n *NVM) Decode(line []byte, rec *Record) error {
 	if err != nil {
 		return err
 	}
-	for key, text := range n.text {
-		if len(text) > maxText && key != nvmPPATH {
-			return BadField(nvmNames[key], errLong)
-		}
-	}
 	switch {
 	case n.isFlow():
 		return n.flow(rec)
@@ -207,8 +202,17 @@ func (n *NVM) member(key []byte, v flatjson.Value) error {
 	case flatjson.Null:
 		n.text[k] = []byte{}
 	default:
-		n.text[k] = v.Text()
+		return n.set(k, v.Text())
 	}
+	return nil
+}
+
+// set keeps the text of a field.
+func (n *NVM) set(key int, text []byte) error {
+	if len(text) > maxText && (key != nvmPPATH || len(text) > maxPath) {
+		return BadField(nvmNames[key], errLong)
+	}
+	n.text[key] = text
 	return nil
 }
 
@@ -239,7 +243,9 @@ func (n *NVM) readKeyValue(line []byte) error {
 			return errors.New("a quote is not closed")
 		}
 		if k >= 0 {
-			n.text[k] = value
+			if err := n.set(k, value); err != nil {
+				return err
+			}
 		}
 		pos = next
 	}
@@ -377,9 +383,6 @@ func (n *NVM) flow(rec *Record) error {
 	rec.OS = n.system(rec.Device, text(nvmOSN))
 
 	if t := text(nvmPPATH); t != nil {
-		if len(t) > maxPath {
-			bad(nvmPPATH, errLong)
-		}
 		rec.App.Path = n.names.intern(t)
 	}
 	if t := text(nvmPN); t != nil {

@@ -33,7 +33,7 @@ type Builder struct {
 	// one owner. 0: [DefaultMaxNames].
 	MaxNames int
 
-	names numbers[string]
+	names names
 	addrs numbers[[16]byte]
 	asked pairs           // from messages
 	rows  pairs           // from rows: addresses with their owners
@@ -97,14 +97,13 @@ func (b *Builder) addCNAME(rec *Record) bool {
 		return false
 	}
 	if rec.Query == "" && owner != target {
-		b.addEdge(target, owner)
+		b.addEdge(b.names.add(target), b.names.add(owner))
 	}
 	return true
 }
 
-func (b *Builder) addEdge(target, owner string) {
-	t, o := b.name(target), b.name(owner)
-	b.edges.add(uint64(t)<<32 | uint64(o))
+func (b *Builder) addEdge(target, owner uint32) {
+	b.edges.add(uint64(target)<<32 | uint64(owner))
 }
 
 func (b *Builder) addAddr(addr netip.Addr, rec *Record) bool {
@@ -119,27 +118,25 @@ func (b *Builder) addAddr(addr netip.Addr, rec *Record) bool {
 		}
 	}
 	a, _ := b.addrs.add(addr.As16())
-	s := spanOf(rec)
-	switch query {
-	case "":
-		b.rows.add(a, b.name(owner), 0, s)
-	case owner:
-		b.asked.add(a, b.name(owner), Asked, s)
-	default:
-		b.asked.add(a, b.name(owner), Owned, s)
-		b.asked.add(a, b.name(query), ViaCNAME, s)
+	s := spanOf(rec.TimeFirst, rec.TimeLast, rec.Count)
+	o := b.names.add(owner)
+	if query == "" {
+		b.rows.add(a, o, 0, s)
+	} else {
+		b.addAsked(a, o, b.names.add(query), s)
 	}
 	return true
 }
 
-// name returns the number of a name. A name that stays must not keep the line
-// that it was cut from.
-func (b *Builder) name(name string) uint32 {
-	n, isNew := b.names.add(name)
-	if isNew {
-		b.names.keys[n] = strings.Clone(name)
+// addAsked adds the pairs of an address whose owner is known with the name
+// asked for.
+func (b *Builder) addAsked(addr, owner, query uint32, s span) {
+	if owner == query {
+		b.asked.add(addr, owner, Asked, s)
+		return
 	}
-	return n
+	b.asked.add(addr, owner, Owned, s)
+	b.asked.add(addr, query, ViaCNAME, s)
 }
 
 // full reports whether a record might not find room.
@@ -158,7 +155,7 @@ func (b *Builder) Merge(other *Builder) {
 
 	names := make([]uint32, len(other.names.keys))
 	for i, name := range other.names.keys {
-		names[i], _ = b.names.add(name)
+		names[i] = b.names.add(name)
 	}
 	addrs := make([]uint32, len(other.addrs.keys))
 	for i, addr := range other.addrs.keys {
@@ -185,7 +182,9 @@ func (p *pairs) add(addr, name uint32, e Evidence, s span) {
 		p.spans = append(p.spans, s)
 		return
 	}
-	p.evidence[n] |= e
+	if e != 0 { // rows have none, and a cache miss less
+		p.evidence[n] |= e
+	}
 	p.spans[n].merge(s)
 }
 
@@ -204,9 +203,9 @@ type span struct {
 // never is the zero time.Time's place, and stands for an unknown time.
 var never = time.Time{}.UnixMicro()
 
-// spanOf returns a record's span. A record with one time only was seen then.
-func spanOf(rec *Record) span {
-	s := span{rec.TimeFirst.UnixMicro(), rec.TimeLast.UnixMicro(), max(rec.Count, 1)}
+// spanOf returns the span of a record. One with one time only was seen then.
+func spanOf(first, last time.Time, count uint64) span {
+	s := span{first.UnixMicro(), last.UnixMicro(), max(count, 1)}
 	if s.first == never {
 		s.first = s.last
 	}
@@ -272,6 +271,9 @@ func (b *Builder) Build() *Index {
 			for _, root := range f.roots {
 				entries = append(entries, entry{root, ViaCNAME, s})
 			}
+		}
+		if len(entries) == 0 {
+			continue // AddrID gave it a number, and no row followed
 		}
 		entries = mergeEntries(entries)
 		if len(entries) > limit {

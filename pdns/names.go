@@ -38,6 +38,27 @@ func (t *names) find(name []byte) (n uint32, ok bool) {
 	return findName(t, name, uint32(maphash.Bytes(t.ready(), name)))
 }
 
+// findAll is that of numbers.
+func (t *names) findAll(found *[batch]uint32, names [][]byte) {
+	var hashes [batch]uint32
+	var keys [batch]string
+	seed := t.ready()
+	for i, name := range names {
+		hashes[i] = uint32(maphash.Bytes(seed, name))
+	}
+	findSlots(found, t.slots, hashes[:len(names)])
+	for i := range names {
+		if n := found[i]; n != 0 {
+			keys[i] = t.keys[n-1]
+		}
+	}
+	for i, name := range names {
+		if keys[i] != string(name) {
+			found[i] = 0
+		}
+	}
+}
+
 // add returns the number of a name. There must be room for it.
 func (t *names) add(name string) uint32 {
 	hash := uint32(maphash.String(t.ready(), name))

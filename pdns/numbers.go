@@ -48,6 +48,45 @@ func (t *numbers[K]) add(key K) (n uint32, isNew bool) {
 	return n, true
 }
 
+// batch is how many keys are looked up at a time by those who have many. It is
+// more than a processor has cache misses under way, and their slots fit in its
+// first cache.
+const batch = 256
+
+// findAll sets found to the numbers of keys, a batch at most, plus one; to 0 for
+// a key that has none, or shares its hash with another. Each step is one of all
+// keys, so that the waits for memory of many overlap.
+func (t *numbers[K]) findAll(found *[batch]uint32, keys []K) {
+	var hashes [batch]uint32
+	if len(t.slots) > 0 {
+		for i, key := range keys {
+			hashes[i] = uint32(maphash.Comparable(t.seed, key))
+		}
+	}
+	findSlots(found, t.slots, hashes[:len(keys)])
+	for i := range keys {
+		if n := found[i]; n != 0 && t.keys[n-1] != keys[i] {
+			found[i] = 0
+		}
+	}
+}
+
+// findSlots sets found to the lower halves of the first slots that have the
+// hashes, 0 for a hash that is in none.
+func findSlots(found *[batch]uint32, slots []uint64, hashes []uint32) {
+	mask := len(slots) - 1
+	for i, hash := range hashes {
+		if found[i] = 0; mask < 0 {
+			continue
+		}
+		at := int(hash) & mask
+		for slots[at] != 0 && uint32(slots[at]>>32) != hash {
+			at = (at + 1) & mask
+		}
+		found[i] = uint32(slots[at])
+	}
+}
+
 // grow makes the table one of n slots, a power of two.
 func (t *numbers[K]) grow(n int) {
 	if len(t.slots) == 0 {

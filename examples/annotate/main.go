@@ -22,6 +22,7 @@ import (
 	"github.com/endoflow/endoflow/enrich"
 	"github.com/endoflow/endoflow/flow"
 	"github.com/endoflow/endoflow/pdns"
+	"github.com/endoflow/endoflow/pdns/pdnsparquet"
 )
 
 func main() {
@@ -59,7 +60,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flows := f.String("flows", "", "flow records: `PATTERNS`, comma-separated; plain, gzip or zstd")
 	flowFormat := f.String("flow-format", "auto", "auto, nvm, sysmon or zeek")
 	dns := f.String("pdns", "", "passive DNS: `PATTERNS`, likewise")
-	dnsFormat := f.String("pdns-format", "auto", "auto, cof, zeek or sysmon (parquet is not available yet)")
+	dnsFormat := f.String("pdns-format", "auto", "auto, parquet, cof, zeek or sysmon")
 	direction := f.String("direction", "strict", "strict, or paper: the literal RFC 1918 rule")
 	names := f.String("names", "query", "query: CNAME chains followed; owner: the paper's literal pairs")
 	at := f.Bool("at", false, "not available yet: names that were valid when the flow began")
@@ -74,6 +75,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	newFlowFormat, ok1 := flow.NamedFormat(*flowFormat)
 	newDNSFormat, ok2 := pdns.NamedFormat(*dnsFormat)
+	ok2 = ok2 || *dnsFormat == "parquet"
 	labeler, ok3 := classify.NamedLabeler(*direction)
 	mode, ok4 := pdns.ParseMode(*names)
 	switch {
@@ -101,8 +103,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	problems := problems{w: stderr}
 	var builder pdns.Builder
 	if *dns != "" {
-		files := pdns.Files{Patterns: strings.Split(*dns, ","), Format: newDNSFormat}
-		if _, err := files.Fill(ctx, &builder, problems.add); err != nil {
+		if err := readDNS(ctx, &builder, strings.Split(*dns, ","), *dnsFormat, newDNSFormat, problems.add); err != nil {
 			return err
 		}
 	}
@@ -143,6 +144,32 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fmt.Fprintf(stderr, "annotate: %d lines = %d flows + %d skipped + %d errors; %d damaged files\n",
 		counts.Lines, counts.Records, counts.Lines-counts.Records-counts.Errors, counts.Errors, counts.Damaged)
 	return nil
+}
+
+// readDNS adds the records of text and Parquet files to b.
+func readDNS(ctx context.Context, b *pdns.Builder, patterns []string, name string, format func() pdns.Format, problem func(*pdns.ParseError)) (err error) {
+	var parquet, texts []string
+	switch name {
+	case "auto":
+		if parquet, texts, err = pdnsparquet.Split(nil, patterns); err != nil {
+			return err
+		}
+	case "parquet":
+		parquet = patterns
+	default:
+		texts = patterns
+	}
+	if len(texts) > 0 {
+		files := pdns.Files{Patterns: texts, Format: format}
+		if _, err := files.Fill(ctx, b, problem); err != nil {
+			return err
+		}
+	}
+	if len(parquet) > 0 {
+		files := pdnsparquet.Files{Patterns: parquet}
+		_, err = files.Fill(ctx, b, problem)
+	}
+	return err
 }
 
 // problems tells of the first lines that cannot be read.

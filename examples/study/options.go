@@ -18,7 +18,8 @@ import (
 type options struct {
 	flows, pdns   string
 	flowFormat    func() flow.Format
-	pdnsFormat    func() pdns.Format
+	pdnsFormat    string
+	pdnsText      func() pdns.Format // of text files
 	os            classify.OSSet
 	direction     string
 	labeler       classify.Labeler
@@ -52,7 +53,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	f.StringVar(&o.flows, "flows", "", "flow records: `PATTERNS`, comma-separated; plain, gzip or zstd")
 	flowFormat := f.String("flow-format", "auto", "auto, nvm, sysmon or zeek")
 	f.StringVar(&o.pdns, "pdns", "", "passive DNS: `PATTERNS`, likewise")
-	pdnsFormat := f.String("pdns-format", "auto", "auto, cof, zeek or sysmon (parquet is not available yet)")
+	f.StringVar(&o.pdnsFormat, "pdns-format", "auto", "auto, parquet, cof, zeek or sysmon")
 	later := make(map[string]*string)
 	for _, name := range []string{"listening", "ip-blocklist", "domain-blocklist", "toplist", "risk"} {
 		later[name] = f.String(name, "", "not available yet")
@@ -91,7 +92,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 		parse             func(string) bool
 	}{
 		{"flow-format", *flowFormat, "auto, nvm, sysmon or zeek", func(s string) (ok bool) { o.flowFormat, ok = flow.NamedFormat(s); return }},
-		{"pdns-format", *pdnsFormat, "auto, cof, zeek or sysmon (parquet is not available yet)", func(s string) (ok bool) { o.pdnsFormat, ok = pdns.NamedFormat(s); return }},
+		{"pdns-format", o.pdnsFormat, "auto, parquet, cof, zeek or sysmon", func(s string) (ok bool) { o.pdnsText, ok = pdns.NamedFormat(s); return ok || s == "parquet" }},
 		{"os", *system, "macos, windows, linux or any", func(s string) (ok bool) { o.os, ok = classify.ParseOSSet(s); return }},
 		{"direction", o.direction, "strict or paper", func(s string) (ok bool) { o.labeler, ok = classify.NamedLabeler(s); return }},
 		{"names", *names, "query or owner", func(s string) (ok bool) { o.names, ok = pdns.ParseMode(s); return }},

@@ -17,6 +17,7 @@ import (
 	"github.com/endoflow/endoflow/enrich"
 	"github.com/endoflow/endoflow/flow"
 	"github.com/endoflow/endoflow/pdns"
+	"github.com/endoflow/endoflow/pdns/pdnsparquet"
 )
 
 // A study is what one run gathers, phase by phase.
@@ -176,17 +177,30 @@ func (s *study) readDNS(ctx context.Context) error {
 	for addr := range s.outbound {
 		filter.Add(addr)
 	}
-	files := pdns.Files{
-		Patterns: strings.Split(s.pdns, ","), Format: s.pdnsFormat,
-		Workers: s.workers, Progress: s.progress.of("pdns"),
-	}
 	s.builder.Filter = filter
-	counts, err := files.Fill(ctx, &s.builder, s.problems.add)
-	s.progress.end()
-	s.dnsCounts = counts
+	parquet, texts, err := s.dnsFiles()
 	if err != nil {
 		return err
 	}
+	var counts pdns.Counts
+	if len(texts) > 0 {
+		files := pdns.Files{Patterns: texts, Format: s.pdnsText, Workers: s.workers, Progress: s.progress.of("pdns")}
+		c, err := files.Fill(ctx, &s.builder, s.problems.add)
+		if err != nil {
+			return err
+		}
+		counts.Merge(c)
+	}
+	if len(parquet) > 0 {
+		files := pdnsparquet.Files{Patterns: parquet, Workers: s.workers, Progress: s.progress.of("pdns")}
+		c, err := files.Fill(ctx, &s.builder, s.problems.add)
+		if err != nil {
+			return err
+		}
+		counts.Merge(c)
+	}
+	s.progress.end()
+	s.dnsCounts = counts
 	if counts.Lines == 0 || counts.Errors+counts.Damaged > 0 {
 		if err := s.none("-pdns", counts); err != nil {
 			return err
@@ -197,6 +211,18 @@ func (s *study) readDNS(ctx context.Context) error {
 	s.progress.end()
 	end(counts.Lines, counts.Bytes)
 	return nil
+}
+
+// dnsFiles tells Parquet files from text.
+func (s *study) dnsFiles() (parquet, texts []string, err error) {
+	patterns := strings.Split(s.pdns, ",")
+	switch s.pdnsFormat {
+	case "auto":
+		return pdnsparquet.Split(nil, patterns)
+	case "parquet":
+		return patterns, nil, nil
+	}
+	return nil, patterns, nil
 }
 
 // join names the contacts of the studied applications and scores their
