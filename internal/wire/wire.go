@@ -153,6 +153,7 @@ func (r *Body) Set(limit int) *roaring.Bitmap {
 		set.UnmarshalBinary(data) != nil || set.Validate() != nil ||
 		set.GetSerializedSizeInBytes() != uint64(len(data)) || set.IsEmpty() || int(set.Maximum()) >= limit {
 		r.Corrupt()
+		return roaring.New() // what was read is in pieces
 	}
 	return set
 }
