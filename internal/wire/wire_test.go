@@ -4,8 +4,11 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/endoflow/endoflow/internal/wire"
 )
@@ -79,5 +82,65 @@ func TestDamage(t *testing.T) {
 				t.Errorf("byte %d: no error", i)
 			}
 		}
+	}
+}
+
+func openSet(data []byte) *wire.Body {
+	b := wire.AppendHeader(nil, "test", 1)
+	b = append(binary.AppendUvarint(b, uint64(len(data))), data...)
+	return wire.Open("a set", "test", 1, wire.AppendChecksum(b, 0))
+}
+
+func TestSet(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	dense, sparse, spread := roaring.New(), roaring.New(), roaring.New()
+	dense.AddRange(5, 70_000)
+	for range 1000 {
+		sparse.Add(rng.Uint32N(100_000))
+		spread.Add(rng.Uint32N(1 << 30))
+	}
+	half := roaring.New()
+	for i := range uint32(65536) {
+		if rng.IntN(2) == 0 {
+			half.Add(i)
+		}
+	}
+	for name, want := range map[string]*roaring.Bitmap{"one": roaring.BitmapOf(7), "dense": dense, "sparse": sparse, "spread": spread, "half": half} {
+		want.RunOptimize()
+		data, err := want.ToBytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := openSet(data)
+		if got := r.Set(1 << 30); !got.Equals(want) || r.End() != nil {
+			t.Errorf("%s: another set; %v", name, r.End())
+		}
+		if r := openSet(data); r.Set(int(want.Maximum())).GetCardinality() != 0 || r.End() == nil {
+			t.Errorf("%s: a number over the limit is taken", name)
+		}
+		if r := openSet(data[:len(data)-1]); r.Set(1<<30).GetCardinality() != 0 || r.End() == nil {
+			t.Errorf("%s: a cut set is taken", name)
+		}
+	}
+	if r := openSet(nil); r.Set(0).GetCardinality() != 0 || r.End() != nil {
+		t.Error("the empty set is not taken")
+	}
+}
+
+// TestSetRuns: a container of runs where a bitmap would be smaller is refused,
+// since it takes a second to validate.
+func TestSetRuns(t *testing.T) {
+	const runs = 32768
+	b := binary.LittleEndian.AppendUint32(nil, 12347) // one container
+	b = append(b, 1)                                  // of runs
+	b = binary.LittleEndian.AppendUint16(b, 0)
+	b = binary.LittleEndian.AppendUint16(b, runs-1)
+	b = binary.LittleEndian.AppendUint16(b, runs)
+	for i := range runs {
+		b = binary.LittleEndian.AppendUint16(b, uint16(2*i))
+		b = binary.LittleEndian.AppendUint16(b, 0)
+	}
+	if r := openSet(b); r.Set(1<<30).GetCardinality() != 0 || r.End() == nil {
+		t.Error("32,768 runs in a container are taken")
 	}
 }
