@@ -143,7 +143,7 @@ func (t tables) agreement(rows []agreement) {
 
 func (t tables) naming(sum summary) {
 	d := sum.DNS
-	t.title("Names: %d rows, %d of addresses, %d of them thinned out since no flow went there", d.Rows, d.Addresses, d.Thinned)
+	t.title("Names: %d resource records, of which %d hold addresses; %d of these thinned out, since no flow went there", d.Rows, d.Addresses, d.Thinned)
 	t.row("", "names", "addresses", "pairs")
 	t.row("", "query", d.Query.Addresses, d.Query.Pairs)
 	t.row("", "owner", d.Owner.Addresses, d.Owner.Pairs)

@@ -47,6 +47,7 @@ func (f *Files) Names() ([]string, error) {
 		var matches []string
 		var err error
 		if f.FS == nil {
+			pattern = filepath.Clean(pattern) // a file under two names is one
 			matches, err = filepath.Glob(pattern)
 		} else {
 			matches, err = fs.Glob(f.FS, pattern)
