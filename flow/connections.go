@@ -26,51 +26,68 @@ const (
 	// is read first.
 	maxEnded = 1 << 24
 
-	// maxEarly is how many more of one device in one file are remembered before
-	// its first start report there.
-	maxEarly = 1 << 12
+	// maxMust is how many more are remembered in one file because, if files
+	// follow each other in time, their start reports are in another.
+	maxMust = 1 << 20
 )
 
-// recent remembers connections of one file that ended lately, so that a report
+// recent remembers the connections of one file that ended last, so that a report
 // that a collector wrote after the end report, or twice, is known for what it
-// is. It is a table of sets by hash, each of which forgets its oldest first; a
-// connection is remembered for about 65,536 further ones, in 512 KiB.
+// is. It forgets the oldest first, whatever the hashes are: they differ from run
+// to run, and the answer must not.
 type recent struct {
-	sets [][4]uint64
+	known map[uint64]struct{}
+	ring  []uint64
+	next  int // the place of the oldest in ring, when it is full
 }
 
-const recentSetBits = 14
-
-func (r *recent) set(hash uint64) *[4]uint64 { return &r.sets[hash>>(64-recentSetBits)] }
+// maxRecent is how many hashes are remembered, two of each connection: with its
+// application and without.
+const maxRecent = 1 << 17
 
 func (r *recent) has(hash uint64) bool {
-	return r.sets != nil && slices.Contains(r.set(hash)[:], hash)
+	_, ok := r.known[hash]
+	return ok
 }
 
 func (r *recent) add(hash uint64) {
-	if r.sets == nil {
-		r.sets = make([][4]uint64, 1<<recentSetBits)
+	if r.has(hash) {
+		return
 	}
-	s := r.set(hash)
-	copy(s[1:], s[:])
-	s[0] = hash
+	if r.known == nil {
+		r.known = make(map[uint64]struct{})
+	}
+	r.known[hash] = struct{}{}
+	if len(r.ring) < maxRecent {
+		r.ring = append(r.ring, hash)
+		return
+	}
+	delete(r.known, r.ring[r.next])
+	r.ring[r.next] = hash
+	r.next = (r.next + 1) % maxRecent
 }
 
 // A connection is what the reports of one connection have in common. The
-// process does not belong to it: of UDP that arrives before the first answer,
-// the start report has none yet.
+// application is "" in the start report of UDP that arrives before the first
+// answer, when there is no process yet.
 type connection struct {
-	device   string
-	proto    Proto
-	src, dst netip.AddrPort
-	start    int64
+	device, app string
+	proto       Proto
+	src, dst    netip.AddrPort
+	start       int64
 }
 
 func connectionOf(rec Record) connection {
-	return connection{rec.Device, rec.Proto, rec.Src, rec.Dst, rec.Start.UnixNano()}
+	return connection{rec.Device, rec.App.Name, rec.Proto, rec.Src, rec.Dst, rec.Start.UnixNano()}
 }
 
-// hash stands for a connection that has ended, in 8 bytes instead of 96. Two
+// nameless returns the connection as a report without a process names it.
+func (c connection) nameless() connection {
+	c.app = ""
+	return c
+}
+
+// hash stands for a connection that has ended, in 8 bytes instead of 112. Two
 // of a billion connections share one with a probability of 3 %.
 func (c connection) hash() uint64 { return maphash.Comparable(hashSeed, c) }
 
@@ -83,7 +100,9 @@ type connections struct {
 	devices map[string]*deviceReports
 	recent  recent
 	ended   []uint64 // hashes of what ended here; there may be reports in another file
-	room    int      // for hashes of connections that need not be remembered
+	must    int      // how many of them had to be remembered
+	room    int      // for those that had not
+	share   int      // how many connections may wait beyond the end of the file
 }
 
 // open is a connection that has not ended yet, as far as is known.
@@ -101,19 +120,24 @@ type open struct {
 type deviceReports struct {
 	starts bool      // it sends start or periodic reports
 	first  time.Time // of its first report here
-	early  []uint64  // hashes of what began before that
 }
 
 // add takes a report and appends the record that it completes.
 func (c *connections) add(rec Record, recs []Record) ([]Record, error) {
 	key := connectionOf(rec)
 	first, known := c.waiting[key]
+	if !known && key.app != "" {
+		if first, known = c.waiting[key.nameless()]; known {
+			delete(c.waiting, key.nameless())
+		}
+	}
 	hash := key.hash()
 	if !known && !rec.Start.IsZero() && c.recent.has(hash) {
 		return recs, Skip(furtherReport)
 	}
 	if rec.Report == ReportEnd {
 		c.recent.add(hash)
+		c.recent.add(key.nameless().hash())
 		c.noteEnd(rec, first.began, hash)
 		if !known {
 			return append(recs, rec), nil
@@ -121,7 +145,7 @@ func (c *connections) add(rec Record, recs []Record) ([]Record, error) {
 		delete(c.waiting, key)
 		return append(recs, fold(first.Record, rec)), Skip(furtherReport)
 	}
-	c.noteStart(rec)
+	c.device(rec).starts = true
 	began := rec.Report == ReportStart
 	if known {
 		c.waiting[key] = open{fold(first.Record, rec), first.began || began}
@@ -153,30 +177,24 @@ func (c *connections) device(rec Record) *deviceReports {
 	return d
 }
 
-func (c *connections) noteStart(rec Record) {
-	if d := c.device(rec); !d.starts {
-		d.starts = true
-		c.ended = append(c.ended, d.early...)
-		d.early = nil
-	}
-}
-
+// noteEnd remembers a connection that has ended, for the sake of other files.
 func (c *connections) noteEnd(rec Record, began bool, hash uint64) {
-	switch d := c.device(rec); {
-	case d.starts && !began:
-		c.ended = append(c.ended, hash)
-	case !d.starts && !rec.Start.After(d.first) && len(d.early) < maxEarly:
-		d.early = append(d.early, hash)
+	d := c.device(rec)
+	switch must := !began && (d.starts || !rec.Start.After(d.first)); {
+	case must && c.must < maxMust:
+		c.must++
 	case c.room > 0:
-		c.ended = append(c.ended, hash)
 		c.room--
+	default:
+		return
 	}
+	c.ended = append(c.ended, hash)
 }
 
 func sortByStart(recs []Record) {
 	slices.SortFunc(recs, func(a, b Record) int {
 		return cmp.Or(a.Start.Compare(b.Start), cmp.Compare(a.Device, b.Device),
-			a.Src.Compare(b.Src), a.Dst.Compare(b.Dst), cmp.Compare(a.Proto, b.Proto))
+			a.Src.Compare(b.Src), a.Dst.Compare(b.Dst), cmp.Compare(a.Proto, b.Proto), cmp.Compare(a.App.Name, b.App.Name))
 	})
 }
 
@@ -230,33 +248,31 @@ type pending struct {
 	further int64 // records counted in one file that turned out to be reports
 }
 
-// take moves what a finished file left behind, and returns connections for
-// which there is no room: those are records now.
+// take moves what a finished file left behind, and returns the connections that
+// are more than its share: those are records now.
 func (p *pending) take(c *connections) []Record {
+	waiting := make([]Record, 0, len(c.waiting))
+	for _, o := range c.waiting {
+		waiting = append(waiting, o.Record)
+	}
+	sortByStart(waiting)
+	share := min(len(waiting), c.share)
+
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.waiting == nil {
 		p.waiting = make(map[connection]Record)
 	}
-	var over []Record
-	for key, o := range c.waiting {
-		other, known := p.waiting[key]
-		switch {
-		case known:
-			p.waiting[key] = fold(other, o.Record)
+	for _, rec := range waiting[:share] {
+		key := connectionOf(rec)
+		if other, known := p.waiting[key]; known {
+			rec = fold(other, rec)
 			p.further++
-		case len(p.waiting) < maxOpen:
-			p.waiting[key] = o.Record
-		default:
-			over = append(over, o.Record)
 		}
+		p.waiting[key] = rec
 	}
 	p.ended = append(p.ended, c.ended...)
-	for _, d := range c.devices {
-		p.ended = append(p.ended, d.early...)
-	}
-	sortByStart(over)
-	return over
+	return waiting[share:]
 }
 
 // rest returns the connections of which no file holds an end report, by start

@@ -224,6 +224,33 @@ func TestReportsApart(t *testing.T) {
 	}
 }
 
+// TestRepeated: a file that says everything twice says it once.
+func TestRepeated(t *testing.T) {
+	var text strings.Builder
+	for range 2 {
+		for conn := range 50_000 {
+			fmt.Fprintln(&text, report("A", conn, stageEnd, 90, 30))
+		}
+	}
+	recs, _, _ := readAll(t, flow.Files{FS: fstest.MapFS{"a": {Data: []byte(text.String())}}, Patterns: []string{"a"}})
+	if len(recs) != 50_000 {
+		t.Errorf("%d records of 50,000 connections", len(recs))
+	}
+}
+
+// TestSharedPort: two programs on one local port are two connections.
+func TestSharedPort(t *testing.T) {
+	line := func(app string, stage int) string {
+		return fmt.Sprintf(`{"pr":17,"sa":"10.0.0.5","sp":5353,"da":"224.0.0.251","dp":5353,"fss":1600000000,"udid":"A","pn":%q,"fsg":%d}`+"\n", app, stage)
+	}
+	text := line("x", stageStart) + line("y", stageStart) + line("y", stageEnd) + line("x", stageEnd)
+	one, _, _ := readAll(t, flow.Files{FS: fstest.MapFS{"a": {Data: []byte(text)}}, Patterns: []string{"a"}})
+	two, _, _ := readAll(t, flow.Files{FS: fstest.MapFS{"a": {Data: []byte(line("x", stageStart) + line("y", stageEnd))}, "b": {Data: []byte(line("y", stageStart) + line("x", stageEnd))}}, Patterns: []string{"*"}})
+	if len(one) != 2 || len(two) != 2 {
+		t.Errorf("%d and %d records of two connections", len(one), len(two))
+	}
+}
+
 // TestProcessLater: of UDP that arrives before the first answer the start report
 // has no process yet.
 func TestProcessLater(t *testing.T) {

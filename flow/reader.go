@@ -18,7 +18,7 @@ import (
 // end of the stream if there was none, and has the latest End and the largest
 // counters. The further reports of a connection, also late and repeated ones,
 // count as skipped lines. Reports belong together if they agree in Device,
-// Proto, Src, Dst and Start.
+// App.Name (as far as they have one), Proto, Src, Dst and Start.
 type Reader struct {
 	// Format decodes the lines; nil means the one that [Detect] finds by the
 	// first line that it knows.
@@ -69,7 +69,8 @@ type Files struct {
 	// Devices collects what the files tell of devices (NVM's endpoint records);
 	// nil means that it is used within each file only. A record has the OS that
 	// its own file has told so far; what other files tell is in Devices when
-	// Read returns, so that no record depends on the order of reading.
+	// Read returns, so that no record depends on the order of reading. A Format
+	// whose NVM has Devices of its own is left to fill those.
 	Devices *Devices
 
 	Workers int // that read files at the same time; 0 means GOMAXPROCS
@@ -85,12 +86,13 @@ type Files struct {
 // that what each keeps must be mergeable in any order.
 //
 // Reports of one connection are folded across files. For what only the end of
-// all files decides, each is called once more, when all workers have ended. This
-// is exact for 16 million connections reported in stages. Of more, those are
-// still folded whose files follow each other in time; a report that stands in
-// another file than both the start and the end report, the second of two end
-// reports in different files, and what is over a million connections without an
-// end report count as connections more.
+// all files decides, each is called once more, when all workers have ended. The
+// number of records is exact while each file has at most 16 million divided by
+// the number of files connections that are reported in stages, a million divided
+// by it of which no end is reported, and no end report stands in two files.
+// Beyond that it is exact for files that follow each other in time and have no
+// more than a million connections that reach from one into another. The other
+// fields are those that the file with the end report tells.
 //
 // Read returns when all workers have ended, with the counts of all files and
 // the first error that each returned, if any. A cancelled ctx ends every
@@ -105,6 +107,7 @@ func (f *Files) Read(ctx context.Context, each func(iter.Seq2[Record, error]) er
 	var across pending
 	newDecoder := func() lines.Decoder[Record] {
 		d := &decoder{devices: f.Devices, across: &across}
+		d.conns.share = maxOpen / len(names)
 		if len(names) > 1 {
 			d.conns.room = maxEnded / len(names)
 		}
@@ -165,6 +168,7 @@ func (d *decoder) Close(recs []Record, counts *Counts) []Record {
 		return append(recs, d.across.take(&d.conns)...)
 	}
 	var alone pending
+	d.conns.share = maxOpen
 	recs = append(recs, alone.take(&d.conns)...)
 	return append(recs, alone.rest(counts)...)
 }

@@ -54,12 +54,11 @@ func writeTemporary(dir string, write func(io.Writer) error) (name string, err e
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
-	if err := errors.Join(write(f), f.Chmod(0o644)); err != nil {
+	if err := errors.Join(write(f), f.Chmod(0o644), f.Close()); err != nil {
 		os.Remove(f.Name())
 		return "", err
 	}
-	return f.Name(), f.Close()
+	return f.Name(), nil
 }
 
 func (s *study) writeDirections(w io.Writer) error {

@@ -127,7 +127,12 @@ func (s *session[T]) lines(r io.Reader, name string, d Decoder[T], values *[]T) 
 }
 
 func (s *session[T]) all(values []T) error {
-	for _, v := range values {
+	for i, v := range values {
+		if i&1023 == 1023 { // what is held back to the end may be a million
+			if err := s.ctx.Err(); err != nil {
+				return s.end(err)
+			}
+		}
 		if !s.yield(v, nil) {
 			return errStop
 		}

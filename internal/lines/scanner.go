@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"io"
+	"io/fs"
 
 	kgzip "github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -57,6 +58,9 @@ func damage(err error) error {
 		return errors.New("compressed data is cut short or corrupt (an incomplete copy?)")
 	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader):
 		return errors.New("corrupt gzip data")
+	}
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err // the file is named already, and its folder may name a person
 	}
 	return err
 }

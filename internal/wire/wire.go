@@ -139,8 +139,8 @@ func (r *Body) Take(n int) []byte {
 func (r *Body) Bytes() []byte { return r.Take(r.Count(1)) }
 
 // Set reads a length and a set of numbers below limit, in RoaringFormatSpec as
-// roaring writes it after RunOptimize: for each 65,536 numbers at most 8 KiB, and
-// less than 2,048 runs. Other data is refused before roaring validates it, which
+// roaring writes it after RunOptimize: for each 65,536 numbers at most maxContainer
+// bytes, so 2,055 runs. Other data is refused before roaring validates it, which
 // takes time in the square of the number of runs. An empty set has length 0.
 func (r *Body) Set(limit int) *roaring.Bitmap {
 	data := r.Bytes()
@@ -149,7 +149,7 @@ func (r *Body) Set(limit int) *roaring.Bitmap {
 		return set
 	}
 	containers := 1 + (limit-1)>>16
-	if limit == 0 || len(data) > 8+(8192+9)*containers || !shortRuns(data, containers) ||
+	if limit == 0 || len(data) > 8+(maxContainer+9)*containers || !shortRuns(data, containers) ||
 		set.UnmarshalBinary(data) != nil || set.Validate() != nil ||
 		set.GetSerializedSizeInBytes() != uint64(len(data)) || set.IsEmpty() || int(set.Maximum()) >= limit {
 		r.Corrupt()
@@ -158,15 +158,18 @@ func (r *Body) Set(limit int) *roaring.Bitmap {
 	return set
 }
 
+// maxContainer is what roaring takes a bitmap of 65,536 numbers to cost when it
+// decides for runs: 8 KiB and the struct around them.
+const maxContainer = 8192 + 32
+
 // shortRuns reports whether a set in RoaringFormatSpec has no container with
-// more runs than a bitmap would have bytes for. It follows the format's header:
+// more runs than roaring writes. It follows the format's header:
 // cookie and number of containers, for each whether it is of runs, its key and
 // its cardinality; offsets; containers.
 func shortRuns(data []byte, most int) bool {
 	const (
 		noRuns   = 12346
 		withRuns = 12347
-		maxRuns  = 2047
 	)
 	if len(data) < 4 {
 		return false
@@ -192,7 +195,7 @@ func shortRuns(data []byte, most int) bool {
 				return false
 			}
 			runs := int(binary.LittleEndian.Uint16(data[pos:]))
-			if runs > maxRuns {
+			if 2+4*runs > maxContainer {
 				return false
 			}
 			size = 2 + 4*runs

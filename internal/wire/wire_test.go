@@ -127,6 +127,24 @@ func TestSet(t *testing.T) {
 	}
 }
 
+// TestSetMostRuns: all that roaring writes as runs is taken.
+func TestSetMostRuns(t *testing.T) {
+	for runs := 1900; runs < 2200; runs++ {
+		set := roaring.New()
+		for i := range uint32(runs) {
+			set.AddRange(uint64(4*i), uint64(4*i+3))
+		}
+		set.RunOptimize()
+		data, err := set.ToBytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := openSet(data); !r.Set(1<<16).Equals(set) || r.End() != nil {
+			t.Errorf("%d runs: %v", runs, r.End())
+		}
+	}
+}
+
 // TestSetRuns: a container of runs where a bitmap would be smaller is refused,
 // since it takes a second to validate.
 func TestSetRuns(t *testing.T) {
