@@ -47,7 +47,7 @@
 // Codecs: none, Snappy, gzip, Zstandard, Brotli and LZ4_RAW. Encodings: PLAIN,
 // dictionaries, DELTA_BINARY_PACKED, DELTA_LENGTH_BYTE_ARRAY, DELTA_BYTE_ARRAY
 // and BYTE_STREAM_SPLIT. Pages of either version. A page that has a checksum is
-// checked.
+// checked; one of 0 cannot be told from none.
 //
 // # Errors and limits
 //

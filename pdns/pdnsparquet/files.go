@@ -276,10 +276,7 @@ func (f *Files) openFile(name string) (opened *file, err error) {
 	defer catch(&err)
 	src, err := f.open(name)
 	if err != nil {
-		if pe, ok := errors.AsType[*fs.PathError](err); ok {
-			err = pe.Err
-		}
-		return nil, err
+		return nil, cause(err)
 	}
 	defer func() {
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
@@ -112,6 +113,15 @@ func readFull(r io.ReaderAt, p []byte, at int64) error {
 		return nil
 	case err == nil || err == io.EOF:
 		return io.ErrUnexpectedEOF
+	}
+	return cause(err)
+}
+
+// cause returns the reason of an error without the path, which whoever locates
+// the error adds in the form in which the user gave it.
+func cause(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
 	}
 	return err
 }
