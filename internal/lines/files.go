@@ -53,7 +53,7 @@ func (f *Files) Names() ([]string, error) {
 			matches, err = fs.Glob(f.FS, pattern)
 		}
 		if len(matches) == 0 {
-			if _, statErr := f.stat(pattern); statErr == nil {
+			if _, statErr := f.Stat(pattern); statErr == nil {
 				matches, err = []string{pattern}, nil // a name with characters that Glob gives a meaning
 			}
 		}
@@ -71,7 +71,7 @@ func (f *Files) Names() ([]string, error) {
 	slices.Sort(names)
 	names = slices.Compact(names)
 	for _, name := range names {
-		info, err := f.stat(name)
+		info, err := f.Stat(name)
 		if err != nil {
 			return nil, err
 		}
@@ -82,14 +82,16 @@ func (f *Files) Names() ([]string, error) {
 	return names, nil
 }
 
-func (f *Files) stat(name string) (fs.FileInfo, error) {
+// Stat describes one of the files.
+func (f *Files) Stat(name string) (fs.FileInfo, error) {
 	if f.FS == nil {
 		return os.Stat(name)
 	}
 	return fs.Stat(f.FS, name)
 }
 
-func (f *Files) open(name string) (fs.File, error) {
+// Open opens one of the files.
+func (f *Files) Open(name string) (fs.File, error) {
 	if f.FS == nil {
 		return os.Open(name)
 	}
@@ -119,7 +121,7 @@ func ReadFiles[T any](ctx context.Context, f *Files, decoder func() Decoder[T], 
 	p := progress{report: f.Progress}
 	p.Files = int64(len(names))
 	for _, name := range names {
-		if info, err := f.stat(name); err == nil {
+		if info, err := f.Stat(name); err == nil {
 			p.Size += info.Size()
 		}
 	}
@@ -170,7 +172,7 @@ func ReadFiles[T any](ctx context.Context, f *Files, decoder func() Decoder[T], 
 }
 
 func readFile[T any](s *session[T], f *Files, name string, d Decoder[T], p *progress) error {
-	file, err := f.open(name)
+	file, err := f.Open(name)
 	if err != nil {
 		return s.read(brokenReader{err}, name, d)
 	}

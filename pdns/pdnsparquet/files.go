@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"iter"
 	"net/netip"
-	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -49,12 +48,13 @@ type Files struct {
 // [Files]. A file that cannot be opened, or that is no regular one, counts as
 // another.
 func Split(fsys fs.FS, patterns []string) (parquet, others []string, err error) {
-	names, err := (&lines.Files{FS: fsys, Patterns: patterns}).Names()
+	files := &lines.Files{FS: fsys, Patterns: patterns}
+	names, err := files.Names()
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, name := range names {
-		if beginsAsParquet(fsys, name) {
+		if beginsAsParquet(files, name) {
 			parquet = append(parquet, name)
 		} else {
 			others = append(others, name)
@@ -63,14 +63,8 @@ func Split(fsys fs.FS, patterns []string) (parquet, others []string, err error) 
 	return parquet, others, nil
 }
 
-func beginsAsParquet(fsys fs.FS, name string) bool {
-	var file fs.File
-	var err error
-	if fsys == nil {
-		file, err = os.Open(name)
-	} else {
-		file, err = fsys.Open(name)
-	}
+func beginsAsParquet(files *lines.Files, name string) bool {
+	file, err := files.Open(name)
 	if err != nil {
 		return false // who reads it will say so
 	}
@@ -211,15 +205,14 @@ func (f *Files) Read(ctx context.Context, each func(iter.Seq2[pdns.Record, error
 
 // run has workers work and returns when all have ended.
 func (f *Files) run(ctx context.Context, work func(context.Context, *queue, int, *pdns.Counts) error) (pdns.Counts, error) {
-	list := lines.Files{FS: f.FS, Patterns: f.Patterns}
-	names, err := list.Names()
+	names, err := f.list().Names()
 	if err != nil {
 		return pdns.Counts{}, err
 	}
 	q := &queue{files: f, names: names}
 	q.progress.Files = int64(len(names))
 	for _, name := range names {
-		if info, err := f.stat(name); err == nil {
+		if info, err := f.list().Stat(name); err == nil {
 			q.progress.Size += info.Size()
 		}
 	}
@@ -241,19 +234,8 @@ func (f *Files) run(ctx context.Context, work func(context.Context, *queue, int,
 	return sum, err
 }
 
-func (f *Files) stat(name string) (fs.FileInfo, error) {
-	if f.FS == nil {
-		return os.Stat(name)
-	}
-	return fs.Stat(f.FS, name)
-}
-
-func (f *Files) open(name string) (fs.File, error) {
-	if f.FS == nil {
-		return os.Open(name)
-	}
-	return f.FS.Open(name)
-}
+// list is the files as package lines has them.
+func (f *Files) list() *lines.Files { return &lines.Files{FS: f.FS, Patterns: f.Patterns} }
 
 // A file is one that row groups are being read from.
 type file struct {
@@ -274,7 +256,7 @@ type file struct {
 // openFile opens a file and reads its footer.
 func (f *Files) openFile(name string) (opened *file, err error) {
 	defer catch(&err)
-	src, err := f.open(name)
+	src, err := f.list().Open(name)
 	if err != nil {
 		return nil, cause(err)
 	}
@@ -339,7 +321,7 @@ func (q *queue) next(counts *pdns.Counts) (o *file, group int, base int64, err e
 		if o, err = q.files.openFile(name); err != nil {
 			counts.Damaged++
 			o = &file{name: name, meta: new(footer)}
-			if info, err := q.files.stat(name); err == nil {
+			if info, err := q.files.list().Stat(name); err == nil {
 				o.size = info.Size()
 			}
 			q.finished(o)
