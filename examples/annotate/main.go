@@ -74,7 +74,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return fmt.Errorf("%w; -h lists the options", err)
 	}
 	newFlowFormat, ok1 := flow.NamedFormat(*flowFormat)
-	newDNSFormat, ok2 := pdns.NamedFormat(*dnsFormat)
+	_, ok2 := pdns.NamedFormat(*dnsFormat)
 	ok2 = ok2 || *dnsFormat == "parquet"
 	labeler, ok3 := classify.NamedLabeler(*direction)
 	mode, ok4 := pdns.ParseMode(*names)
@@ -103,7 +103,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	problems := problems{w: stderr}
 	var builder pdns.Builder
 	if *dns != "" {
-		if err := readDNS(ctx, &builder, strings.Split(*dns, ","), *dnsFormat, newDNSFormat, problems.add); err != nil {
+		files := pdnsparquet.Mixed{Patterns: strings.Split(*dns, ","), Format: *dnsFormat}
+		if _, err := files.Fill(ctx, &builder, problems.add); err != nil {
 			return err
 		}
 	}
@@ -144,32 +145,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fmt.Fprintf(stderr, "annotate: %d lines = %d flows + %d skipped + %d errors; %d damaged files\n",
 		counts.Lines, counts.Records, counts.Lines-counts.Records-counts.Errors, counts.Errors, counts.Damaged)
 	return nil
-}
-
-// readDNS adds the records of text and Parquet files to b.
-func readDNS(ctx context.Context, b *pdns.Builder, patterns []string, name string, format func() pdns.Format, problem func(*pdns.ParseError)) (err error) {
-	var parquet, texts []string
-	switch name {
-	case "auto":
-		if parquet, texts, err = pdnsparquet.Split(nil, patterns); err != nil {
-			return err
-		}
-	case "parquet":
-		parquet = patterns
-	default:
-		texts = patterns
-	}
-	if len(texts) > 0 {
-		files := pdns.Files{Patterns: texts, Format: format}
-		if _, err := files.Fill(ctx, b, problem); err != nil {
-			return err
-		}
-	}
-	if len(parquet) > 0 {
-		files := pdnsparquet.Files{Patterns: parquet}
-		_, err = files.Fill(ctx, b, problem)
-	}
-	return err
 }
 
 // problems tells of the first lines that cannot be read.

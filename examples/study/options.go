@@ -19,7 +19,6 @@ type options struct {
 	flows, pdns   string
 	flowFormat    func() flow.Format
 	pdnsFormat    string
-	pdnsText      func() pdns.Format // of text files
 	os            classify.OSSet
 	direction     string
 	labeler       classify.Labeler
@@ -92,7 +91,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 		parse             func(string) bool
 	}{
 		{"flow-format", *flowFormat, "auto, nvm, sysmon or zeek", func(s string) (ok bool) { o.flowFormat, ok = flow.NamedFormat(s); return }},
-		{"pdns-format", o.pdnsFormat, "auto, parquet, cof, zeek or sysmon", func(s string) (ok bool) { o.pdnsText, ok = pdns.NamedFormat(s); return ok || s == "parquet" }},
+		{"pdns-format", o.pdnsFormat, "auto, parquet, cof, zeek or sysmon", func(s string) bool { _, ok := pdns.NamedFormat(s); return ok || s == "parquet" }},
 		{"os", *system, "macos, windows, linux or any", func(s string) (ok bool) { o.os, ok = classify.ParseOSSet(s); return }},
 		{"direction", o.direction, "strict or paper", func(s string) (ok bool) { o.labeler, ok = classify.NamedLabeler(s); return }},
 		{"names", *names, "query or owner", func(s string) (ok bool) { o.names, ok = pdns.ParseMode(s); return }},

@@ -178,29 +178,13 @@ func (s *study) readDNS(ctx context.Context) error {
 		filter.Add(addr)
 	}
 	s.builder.Filter = filter
-	parquet, texts, err := s.dnsFiles()
+	files := pdnsparquet.Mixed{Patterns: strings.Split(s.pdns, ","), Format: s.pdnsFormat, Workers: s.workers, Progress: s.progress.of("pdns")}
+	counts, err := files.Fill(ctx, &s.builder, s.problems.add)
+	s.progress.end()
+	s.dnsCounts = counts
 	if err != nil {
 		return err
 	}
-	var counts pdns.Counts
-	if len(texts) > 0 {
-		files := pdns.Files{Patterns: texts, Format: s.pdnsText, Workers: s.workers, Progress: s.progress.of("pdns")}
-		c, err := files.Fill(ctx, &s.builder, s.problems.add)
-		if err != nil {
-			return err
-		}
-		counts.Merge(c)
-	}
-	if len(parquet) > 0 {
-		files := pdnsparquet.Files{Patterns: parquet, Workers: s.workers, Progress: s.progress.of("pdns")}
-		c, err := files.Fill(ctx, &s.builder, s.problems.add)
-		if err != nil {
-			return err
-		}
-		counts.Merge(c)
-	}
-	s.progress.end()
-	s.dnsCounts = counts
 	if counts.Lines == 0 || counts.Errors+counts.Damaged > 0 {
 		if err := s.none("-pdns", counts); err != nil {
 			return err
@@ -211,18 +195,6 @@ func (s *study) readDNS(ctx context.Context) error {
 	s.progress.end()
 	end(counts.Lines, counts.Bytes)
 	return nil
-}
-
-// dnsFiles tells Parquet files from text.
-func (s *study) dnsFiles() (parquet, texts []string, err error) {
-	patterns := strings.Split(s.pdns, ",")
-	switch s.pdnsFormat {
-	case "auto":
-		return pdnsparquet.Split(nil, patterns)
-	case "parquet":
-		return patterns, nil, nil
-	}
-	return nil, patterns, nil
 }
 
 // join names the contacts of the studied applications and scores their

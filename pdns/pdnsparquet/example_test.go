@@ -60,8 +60,19 @@ func ExampleIsParquet() {
 	// Output: true false
 }
 
-func ExampleSplit() {
-	parquet, others, err := pdnsparquet.Split(nil, []string{"testdata/duckdb.parquet", "testdata/rows.json"})
-	fmt.Println(parquet, others, err)
-	// Output: [testdata/duckdb.parquet] [testdata/rows.json] <nil>
+// A text and a Parquet file of the same rows.
+func ExampleMixed_Fill() {
+	var b pdns.Builder
+	files := pdnsparquet.Mixed{Patterns: []string{"testdata/duckdb.parquet", "testdata/rows.json"}}
+	counts, err := files.Fill(context.Background(), &b, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(counts.Files, counts.Damaged)
+	files.Format = "csv"
+	_, err = files.Fill(context.Background(), &b, nil)
+	fmt.Println(err)
+	// Output:
+	// 2 0
+	// "csv" is no format of passive DNS
 }

@@ -43,40 +43,6 @@ type Files struct {
 	Progress func(pdns.Progress)
 }
 
-// Split returns which of the files that patterns name are Parquet files, by
-// their content, and which are others, for programs that take both. FS is as in
-// [Files]. A file that cannot be opened, or that is no regular one, counts as
-// another.
-func Split(fsys fs.FS, patterns []string) (parquet, others []string, err error) {
-	files := &lines.Files{FS: fsys, Patterns: patterns}
-	names, err := files.Names()
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, name := range names {
-		if beginsAsParquet(files, name) {
-			parquet = append(parquet, name)
-		} else {
-			others = append(others, name)
-		}
-	}
-	return parquet, others, nil
-}
-
-func beginsAsParquet(files *lines.Files, name string) bool {
-	file, err := files.Open(name)
-	if err != nil {
-		return false // who reads it will say so
-	}
-	defer file.Close()
-	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
-		return false // what is read of a pipe is gone
-	}
-	head := make([]byte, 4)
-	n, _ := io.ReadFull(file, head)
-	return IsParquet(head[:n])
-}
-
 // Fill adds the records of the files to b, whose Filter and MaxNames hold for
 // all workers. problem is told of each row or file that cannot be read, one at a
 // time and in no particular order; nil leaves it at the counts. When ctx ends
