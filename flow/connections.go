@@ -13,8 +13,9 @@ import (
 // a record already.
 const furtherReport = "further report of a connection"
 
-// maxOpen is how many connections are kept waiting for their end, of one file
-// and then of all; beyond it each report is a record of its own. At about 400
+// maxOpen is how many connections are kept waiting for their end: of one file
+// while it is read, and of all files, of which each has an equal part, until the
+// last is read. Beyond it each report is a record of its own. At about 400
 // bytes each this bounds the memory that input without end reports takes.
 const maxOpen = 1 << 20
 

@@ -92,7 +92,8 @@ type Files struct {
 // by it of which no end is reported, and no end report stands in two files.
 // Beyond that it is exact for files that follow each other in time and have no
 // more than a million connections that reach from one into another. The other
-// fields are those that the file with the end report tells.
+// fields are those that the file with the end report tells. A report without an
+// application is folded with others of its own file only.
 //
 // Read returns when all workers have ended, with the counts of all files and
 // the first error that each returned, if any. A cancelled ctx ends every

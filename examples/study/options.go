@@ -39,7 +39,7 @@ const usage = `Study tells which of an application's connections are its own (co
 executions) and which come from its user's input, and how secure the former are.
 
   study                                       a made-up fleet
-  study -flows 'nvm/*.json.gz' -pdns 'pdns/*.json.gz' -out results
+  study -flows 'nvm/*.json.gz' -pdns 'pdns/*.parquet' -out results
   study -flows conn.log -pdns dns.log -os any -direction paper
 
 Options:
@@ -65,7 +65,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	f.Float64Var(&o.threshold, "threshold", classify.DefaultThreshold, "support from which on an endpoint is endogenous (ours; the paper's is not known)")
 	f.BoolVar(&o.expand, "expand", false, "one row a name instead of one a class of names that no DNS evidence tells apart")
 	f.Float64Var(&o.minSupport, "min-support", 0, "leave endpoints with less support out of the files")
-	f.IntVar(&o.minDevices, "min-devices", 1, "leave endpoints with fewer devices out of the files (10 or more before publishing)")
+	f.IntVar(&o.minDevices, "min-devices", 1, "leave applications and endpoints with fewer devices out of the files (10 or more before publishing)")
 	f.StringVar(&o.key, "key", "", "`FILE` with the key of pseudonyms; none: a new random key for this run")
 	f.IntVar(&o.workers, "workers", 0, "files read at a time; 0: as many as processors")
 	memory := f.String("memory", "2GiB", "`SIZE` that the Go runtime tries to stay below (64MiB, 2GiB, …)")
@@ -108,7 +108,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 		}
 	}
 	if o.workers < 0 || o.minDevices < 1 {
-		return o, errors.New("-workers and -min-devices: want a number above 0")
+		return o, errors.New("want no negative -workers, and a -min-devices of 1 or more")
 	}
 	if o.flows == "" && o.pdns != "" {
 		return o, errors.New("-pdns without -flows: name the flow records too")

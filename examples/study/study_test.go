@@ -354,7 +354,7 @@ func TestUnusable(t *testing.T) {
 		{[]string{"-flows", empty, "-pdns-format", "json"}, "-pdns-format json: want auto, parquet, cof, zeek or sysmon"},
 		{[]string{"-flows", good, "-pdns", good, "-pdns-format", "parquet"}, "no record in the files named by -pdns; the first problem: " + good + ":1: the rest of the file cannot be read: not a Parquet file"},
 		{[]string{"-flows", empty, "-key", empty}, "-key " + empty + ": pseudonym key is shorter than 16 bytes"},
-		{[]string{"-flows", empty, "-workers", "-1"}, "-workers and -min-devices: want a number above 0"},
+		{[]string{"-flows", empty, "-workers", "-1"}, "want no negative -workers, and a -min-devices of 1 or more"},
 		{[]string{"-flows", empty, "-min-support", "x"}, `invalid value "x" for flag -min-support: parse error; -h lists the options`},
 		{[]string{"-flows", good, "-pdns", empty}, "no record in the files named by -pdns; they are empty"},
 		{[]string{"-flows", good, "-pdns", good}, "no record in the files named by -pdns; the first problem: " + good + ":1: not a line of a known format"},
