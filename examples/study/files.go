@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/csv"
 	"encoding/json"
@@ -17,48 +18,64 @@ import (
 	"github.com/endoflow/endoflow/pdns"
 )
 
-// writeFiles writes the results: all of them under temporary names, which they
-// lose when all are whole. The same input gives the same bytes.
-func (s *study) writeFiles() error {
-	end := s.begin("files")
-	defer end(0, 0)
-	files := []struct {
-		name  string
-		write func(io.Writer) error
-	}{
-		{"direction.csv", s.writeDirections},
-		{"apps.csv", s.writeApps},
-		{"endpoints.csv", s.writeEndpoints},
-		{"summary.json", s.writeSummary},
+// An output is the files of the results. They stand under temporary names until
+// all are whole.
+type output struct {
+	dir   string
+	files []outputFile
+}
+
+type outputFile struct{ name, temporary string }
+
+// write writes a file, for now under a temporary name.
+func (o *output) write(name string, write func(io.Writer) error) error {
+	f, err := os.CreateTemp(o.dir, ".unfinished-*")
+	if err != nil {
+		return err
 	}
-	temporary := make([]string, len(files))
-	for i, f := range files {
-		name, err := writeTemporary(s.out, f.write)
-		if err != nil {
-			return fmt.Errorf("%s: %w", f.name, err)
-		}
-		defer os.Remove(name) // fails when the file has its name
-		temporary[i] = name
-	}
-	for i, f := range files {
-		if err := os.Rename(temporary[i], filepath.Join(s.out, f.name)); err != nil {
-			return err
-		}
+	o.files = append(o.files, outputFile{name, f.Name()})
+	w := bufio.NewWriterSize(f, 1<<20)
+	if err := errors.Join(write(w), w.Flush(), f.Chmod(0o644), f.Close()); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
 }
 
-// writeTemporary writes a file under a name of its own, which it returns.
-func writeTemporary(dir string, write func(io.Writer) error) (name string, err error) {
-	f, err := os.CreateTemp(dir, ".unfinished-*")
-	if err != nil {
-		return "", err
+// finish gives the files their names.
+func (o *output) finish() error {
+	for len(o.files) > 0 {
+		f := o.files[0]
+		if err := os.Rename(f.temporary, filepath.Join(o.dir, f.name)); err != nil {
+			return err
+		}
+		o.files = o.files[1:]
 	}
-	if err := errors.Join(write(f), f.Chmod(0o644), f.Close()); err != nil {
-		os.Remove(f.Name())
-		return "", err
+	return nil
+}
+
+// discard removes the files that have not got their names.
+func (o *output) discard() {
+	for _, f := range o.files {
+		os.Remove(f.temporary)
 	}
-	return f.Name(), nil
+}
+
+// writeFiles writes the results that are not yet written, and gives all files
+// their names. The same input gives the same bytes, but for costs.json.
+func (s *study) writeFiles() error {
+	end := s.begin("files")
+	for name, write := range map[string]func(io.Writer) error{
+		"direction.csv": s.writeDirections, "apps.csv": s.writeApps, "summary.json": s.writeSummary,
+	} {
+		if err := s.output.write(name, write); err != nil {
+			return err
+		}
+	}
+	end(phase{})
+	if err := s.output.write("costs.json", s.writeCosts); err != nil {
+		return err
+	}
+	return s.output.finish()
 }
 
 func (s *study) writeDirections(w io.Writer) error {
@@ -97,24 +114,37 @@ func (s *study) writeApps(w io.Writer) error {
 // z is the normal quantile of the 95 % intervals.
 const z = 1.96
 
-func (s *study) writeEndpoints(w io.Writer) error {
+// endpointsWriter writes endpoints.csv row by row.
+type endpointsWriter struct {
+	csv *csv.Writer
+	row []string
+}
+
+func newEndpointsWriter(w io.Writer) *endpointsWriter {
 	c := csv.NewWriter(w)
 	c.Write([]string{"app", "endpoint", "port", "proto", "devices", "active_devices", "support", "lower", "upper", "score", "label",
 		"flows", "tx_bytes", "rx_bytes", "addresses", "names_on_addresses", "security", "service", "names"})
-	for _, e := range s.endpoints {
-		port, proto := "", ""
-		if e.Proto != 0 || e.Port != 0 {
-			port, proto = strconv.Itoa(int(e.Port)), e.Proto.String()
-		}
-		lower, upper := e.support.Wilson(z)
-		c.Write([]string{
-			e.App, e.Name(), port, proto, strconv.Itoa(e.Devices), strconv.Itoa(e.Active), share(e.support.Share()), share(lower), share(upper),
-			share(e.support.Share()), e.label.String(), strconv.FormatUint(e.Flows, 10), strconv.FormatUint(e.TxBytes, 10), strconv.FormatUint(e.RxBytes, 10),
-			strconv.Itoa(e.Addresses), strconv.Itoa(e.NamesOnAddress), e.service.Security.String(), e.service.Name, strconv.Itoa(len(e.Names)),
-		})
+	return &endpointsWriter{csv: c}
+}
+
+func (w *endpointsWriter) write(e endpoint) error {
+	port, proto := "", ""
+	if e.Proto != 0 || e.Port != 0 {
+		port, proto = strconv.Itoa(int(e.Port)), e.Proto.String()
 	}
-	c.Flush()
-	return c.Error()
+	lower, upper := e.support.Wilson(z)
+	support := share(e.support.Share())
+	w.row = append(w.row[:0],
+		e.App, e.Name(), port, proto, strconv.Itoa(e.Devices), strconv.Itoa(e.Active), support, share(lower), share(upper), support, e.label.String(),
+		strconv.FormatUint(e.Flows, 10), strconv.FormatUint(e.TxBytes, 10), strconv.FormatUint(e.RxBytes, 10),
+		strconv.Itoa(e.Addresses), strconv.Itoa(e.NamesOnAddress), e.service.Security.String(), e.service.Name, strconv.Itoa(len(e.Names)),
+	)
+	return w.csv.Write(w.row)
+}
+
+func (w *endpointsWriter) flush() error {
+	w.csv.Flush()
+	return w.csv.Error()
 }
 
 func share(v float64) string { return strconv.FormatFloat(v, 'f', 6, 64) }
@@ -257,7 +287,7 @@ func (s *study) naming(mode pdns.Mode, family string, in func(netip.Addr) bool) 
 func (s *study) result() result {
 	https := 0
 	r := result{
-		Devices: s.census.Population(s.os), Apps: len(s.apps), Endpoints: len(s.endpoints), Withheld: s.withheld,
+		Devices: s.census.Population(s.os), Apps: len(s.apps), Endpoints: s.written, Withheld: s.withheld,
 	}
 	for _, a := range s.apps {
 		if !a.studied {

@@ -54,6 +54,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	defer s.output.discard()
 	if err := s.readFlows(ctx); err != nil {
 		return err
 	}

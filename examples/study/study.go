@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"maps"
 	"net/netip"
@@ -33,10 +34,12 @@ type study struct {
 	builder    pdns.Builder
 	index      *pdns.Index
 
-	apps      []app
-	endpoints []endpoint
-	withheld  int // endpoints below -min-support or -min-devices
-	phases    []phase
+	apps     []app
+	insecure insecure
+	written  int // endpoints in the files
+	withheld int // endpoints below -min-support or -min-devices
+	output   output
+	phases   []phase
 }
 
 // A tally is what one worker makes of its flows. Tallies merge in any order to
@@ -88,7 +91,7 @@ func newStudy(o options, progress *progressLine) (*study, error) {
 	if err != nil {
 		return nil, fmt.Errorf("-key %s: %w", o.key, err)
 	}
-	return &study{options: o, progress: progress, pseudo: pseudo, tally: tally{outbound: make(map[netip.Addr]uint64)}}, nil
+	return &study{options: o, progress: progress, pseudo: pseudo, output: output{dir: o.out}, tally: tally{outbound: make(map[netip.Addr]uint64)}}, nil
 }
 
 // readFlows is pass 1: every record is labelled, counted and, if it is
@@ -126,7 +129,7 @@ func (s *study) readFlows(ctx context.Context) error {
 		s.census.SetOS(s.pseudo.Device(d.ID), d.OS)
 	}
 	s.contacts.Resolve(s.census.OS)
-	end(counts.Lines, counts.Bytes)
+	end(phase{records: counts.Records, bytes: counts.Bytes})
 	return s.none("-flows", counts)
 }
 
@@ -193,15 +196,14 @@ func (s *study) readDNS(ctx context.Context) error {
 	s.progress.say("making the index of names")
 	s.index = s.builder.Build()
 	s.progress.end()
-	end(counts.Lines, counts.Bytes)
+	end(phase{records: counts.Records, bytes: counts.Bytes})
 	return nil
 }
 
-// join names the contacts of the studied applications and scores their
-// endpoints.
+// join names the contacts of the studied applications, scores their endpoints
+// and writes them.
 func (s *study) join(ctx context.Context) error {
 	end := s.begin("join")
-	defer end(0, 0)
 	prevalent := make(map[string]bool)
 	for _, name := range s.census.Prevalent(s.os, s.minPrevalence) {
 		prevalent[name] = true
@@ -221,21 +223,57 @@ func (s *study) join(ctx context.Context) error {
 	s.progress.say("joining flows with names")
 	defer s.progress.end()
 	join := enrich.Join{Resolver: s.index.Mode(s.names), Level: s.level, Expand: s.expand, Keep: keep}
-	for found, err := range s.contacts.Endpoints(ctx, join) {
-		if err != nil {
-			return err
+	err := s.output.write("endpoints.csv", func(to io.Writer) error {
+		w := newEndpointsWriter(to)
+		for found, err := range s.contacts.Endpoints(ctx, join) {
+			if err != nil {
+				return err
+			}
+			e := endpoint{Endpoint: found, support: classify.Support{Devices: found.Devices, Active: found.Active}}
+			e.label = e.support.Endogeneity(s.threshold)
+			e.service = classify.ServiceOf(e.Proto, e.Port)
+			apps[e.App].count(e)
+			if e.support.Share() < s.minSupport || e.Devices < s.minDevices {
+				s.withheld++
+				continue
+			}
+			s.written++
+			s.insecure.add(e)
+			if err := w.write(e); err != nil {
+				return err
+			}
 		}
-		e := endpoint{Endpoint: found, support: classify.Support{Devices: found.Devices, Active: found.Active}}
-		e.label = e.support.Endogeneity(s.threshold)
-		e.service = classify.ServiceOf(e.Proto, e.Port)
-		apps[e.App].count(e)
-		if e.support.Share() < s.minSupport || e.Devices < s.minDevices {
-			s.withheld++
-			continue
-		}
-		s.endpoints = append(s.endpoints, e)
+		return w.flush()
+	})
+	if err != nil {
+		return err
 	}
+	end(phase{records: int64(s.contacts.Len())})
 	return nil
+}
+
+// insecure keeps the endogenous endpoints on ports without (certain) encryption
+// that are on most devices, for the terminal.
+type insecure struct {
+	count int
+	most  []endpoint // in order, no more than maxRows after each add
+}
+
+func (i *insecure) add(e endpoint) {
+	if e.label != classify.Endogenous || e.service.Security != classify.Cleartext && e.service.Security != classify.Upgradable {
+		return
+	}
+	i.count++
+	at, _ := slices.BinarySearchFunc(i.most, e, func(a, b endpoint) int {
+		if a.Devices >= b.Devices {
+			return -1 // of equal ones the first comes first
+		}
+		return 1
+	})
+	if at < maxRows {
+		i.most = slices.Insert(i.most, at, e)
+		i.most = i.most[:min(len(i.most), maxRows)]
+	}
 }
 
 func (a *app) count(e endpoint) {

@@ -177,6 +177,9 @@ func TestSameBytes(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, e := range entries {
+			if e.Name() == "costs.json" { // times
+				continue
+			}
 			data, err := os.ReadFile(filepath.Join(out, e.Name()))
 			if err != nil {
 				t.Fatal(err)

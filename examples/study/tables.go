@@ -33,10 +33,10 @@ func (s *study) print(to io.Writer) error {
 	}
 	t.filters(s, sum.Filters)
 	t.apps(s)
-	t.endpoints(s)
+	t.endpoints(&s.insecure)
 	t.result(s, sum.Result)
 	t.phases(s.phases)
-	fmt.Fprintf(w, "\nWritten to %s: summary.json, direction.csv, apps.csv, endpoints.csv\n", s.out)
+	fmt.Fprintf(w, "\nWritten to %s: summary.json, direction.csv, apps.csv, endpoints.csv, costs.json\n", s.out)
 	return w.Flush()
 }
 
@@ -224,20 +224,13 @@ func (t tables) apps(s *study) {
 	}
 }
 
-func (t tables) endpoints(s *study) {
-	var insecure []endpoint
-	for _, e := range s.endpoints {
-		if e.label == classify.Endogenous && (e.service.Security == classify.Cleartext || e.service.Security == classify.Upgradable) {
-			insecure = append(insecure, e)
-		}
-	}
-	if len(insecure) == 0 {
+func (t tables) endpoints(i *insecure) {
+	if i.count == 0 {
 		return
 	}
-	slices.SortStableFunc(insecure, func(a, b endpoint) int { return cmp.Compare(b.Devices, a.Devices) })
-	t.title("Endogenous endpoints on ports without (certain) encryption, the %d on most devices of %d", min(maxRows, len(insecure)), len(insecure))
+	t.title("Endogenous endpoints on ports without (certain) encryption, the %d on most devices of %d", len(i.most), i.count)
 	t.row("", "application", "endpoint", "port", "service", "devices", "of", "support")
-	for _, e := range insecure[:min(maxRows, len(insecure))] {
+	for _, e := range i.most {
 		name := printable(e.Name())
 		if more := len(e.Names) - 1; more > 0 {
 			name = fmt.Sprintf("%s (+%d)", name, more)
