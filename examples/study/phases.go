@@ -54,6 +54,7 @@ func (t tables) phases(phases []phase) {
 		t.row("", p.name, fmt.Sprintf("%.2f", p.wall.Seconds()), fmt.Sprintf("%.2f", p.cpu.Seconds()),
 			of(p.records, records), of(p.bytes, bytes/1e6), of(p.spilled, float64(p.spilled)/1e6), of(p.peak, float64(p.peak)/1e6))
 	}
+	t.Flush()
 }
 
 // writeCosts writes costs.json: what differs from run to run of the same input,

@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -46,6 +47,9 @@ func runStudy(t *testing.T, out string, args ...string) (string, summary) {
 		if rest != 0 {
 			t.Errorf("%s: the counts leave %d lines unexplained: %+v", name, rest, c)
 		}
+	}
+	if !regexp.MustCompile(`(?m)^ +flows +\d+\.\d+ +\d+\.\d+ `).MatchString(stdout.String()) {
+		t.Error("the costs of the phases are not shown")
 	}
 	var left, direct uint64
 	for _, f := range sum.Filters {
