@@ -52,7 +52,11 @@ func Example() {
 		}
 		builder.Add(rec)
 	}
-	index := builder.Build()
+	index, err := builder.Build(context.Background())
+	if err != nil {
+		fmt.Println("error:", err)
+		return
+	}
 
 	// Step 3: the studied applications, those on more than 5 % of the Macs.
 	studied := make(map[string]bool)

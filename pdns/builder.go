@@ -2,6 +2,7 @@ package pdns
 
 import (
 	"cmp"
+	"context"
 	"math"
 	"net/netip"
 	"slices"
@@ -233,8 +234,8 @@ type entry struct {
 }
 
 // Build returns the Index of what has been added. The Builder may be added to
-// and built from again.
-func (b *Builder) Build() *Index {
+// and built from again. When ctx ends first, its error is returned.
+func (b *Builder) Build(ctx context.Context) (*Index, error) {
 	limit := b.MaxNames
 	if limit <= 0 {
 		limit = DefaultMaxNames
@@ -253,7 +254,10 @@ func (b *Builder) Build() *Index {
 
 	x := newIndex(len(b.addrs.keys), len(b.asked.spans)+len(b.rows.spans))
 	var entries []entry
-	for _, a := range order {
+	for i, a := range order {
+		if i%4096 == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		entries = entries[:0]
 		for _, p := range asked.of(a) {
 			entries = append(entries, entry{uint32(b.asked.keys.keys[p]), b.asked.evidence[p], b.asked.spans[p]})
@@ -285,7 +289,8 @@ func (b *Builder) Build() *Index {
 		x.add(b.addrs.keys[a], entries, b.names.keys)
 		x.dropped += over
 	}
-	return x
+	x.number(b.names.keys)
+	return x, nil
 }
 
 // mergeEntries makes one entry of those with the same name.

@@ -1,7 +1,9 @@
 package pdns_test
 
 import (
+	"context"
 	"fmt"
+	"log"
 	"math/rand/v2"
 	"net/netip"
 	"testing"
@@ -106,7 +108,7 @@ func TestBuilderByNumbers(t *testing.T) {
 			if diff := cmp.Diff(want.Stats(), got.Stats()); diff != "" {
 				t.Errorf("%d records: stats (-want +got):\n%s", n, diff)
 			}
-			if diff := cmp.Diff(dumpIndex(want.Build()), dumpIndex(got.Build())); diff != "" {
+			if diff := cmp.Diff(dumpIndex(build(t, &want)), dumpIndex(build(t, &got))); diff != "" {
 				t.Errorf("%d records: Index (-want +got):\n%s", n, diff)
 			}
 		}
@@ -132,7 +134,7 @@ func TestBuilderNumbersUnused(t *testing.T) {
 	if got, want := b.Stats(), (pdns.BuilderStats{Rows: 1, Dropped: 1}); got != want {
 		t.Errorf("stats: want %+v, got %+v", want, got)
 	}
-	x := b.Build()
+	x := build(t, &b)
 	if got := x.Lookup(netip.MustParseAddr("192.0.2.1")); got != nil || x.Stats() != (pdns.IndexStats{}) {
 		t.Errorf("Lookup %v, stats %+v", got, x.Stats())
 	}
@@ -148,7 +150,11 @@ func ExampleBuilder_AddRows() {
 
 	b.AddCNAME(names[1], names[0], 0)
 	b.AddRows([]pdns.Row{{Addr: addrs[0], Owner: names[0], Count: 2}, {Addr: addrs[0], Owner: names[0]}})
-	for _, name := range b.Build().Lookup(netip.MustParseAddr("192.0.2.1")) {
+	idx, err := b.Build(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, name := range idx.Lookup(netip.MustParseAddr("192.0.2.1")) {
 		fmt.Println(name.Name, name.Evidence, name.Count)
 	}
 	// Output: www.site.example via-cname 3
@@ -160,7 +166,11 @@ func ExampleBuilder_AddCNAME() {
 	target, _ := b.NameID([]byte("edge.cdn.example"))
 	b.AddCNAME(owner, target, 0)
 	b.Add(pdns.Record{RRName: "edge.cdn.example", RRType: pdns.A, RData: "192.0.2.1"})
-	for _, name := range b.Build().Lookup(netip.MustParseAddr("192.0.2.1")) {
+	idx, err := b.Build(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, name := range idx.Lookup(netip.MustParseAddr("192.0.2.1")) {
 		fmt.Println(name.Name, name.Evidence)
 	}
 	// Output: www.site.example via-cname

@@ -30,7 +30,7 @@
 //		}
 //		b.Add(rec)
 //	}
-//	idx := b.Build()
+//	idx, err := b.Build(ctx)
 //	names, _ := idx.LookupAddr(ctx, addr)
 //
 // [Files] does the same for many files at a time, with a [Builder] for each

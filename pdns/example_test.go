@@ -35,7 +35,10 @@ func Example() {
 	}
 
 	// Step 3: ask.
-	idx := b.Build()
+	idx, err := b.Build(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
 	for _, n := range idx.Lookup(netip.MustParseAddr("192.0.2.7")) {
 		fmt.Println(n.Name, n.Evidence, n.Count, n.Last.Format("15:04:05"))
 	}
@@ -117,7 +120,11 @@ func ExampleFiles() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	names, _ := sum.Build().LookupAddr(context.Background(), netip.MustParseAddr("192.0.2.1"))
+	idx, err := sum.Build(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	names, _ := idx.LookupAddr(context.Background(), netip.MustParseAddr("192.0.2.1"))
 	fmt.Println(counts.Files, names)
 	// Output: 2 [a.example b.example]
 }
@@ -223,7 +230,11 @@ func ExampleBuilder_Merge() {
 	b.Add(pdns.Record{RRName: "edge.cdn.example", RRType: pdns.A, RData: "192.0.2.1"})
 	other.Add(pdns.Record{RRName: "www.example", RRType: pdns.CNAME, RData: "edge.cdn.example"})
 	b.Merge(&other)
-	names, _ := b.Build().LookupAddr(context.Background(), netip.MustParseAddr("192.0.2.1"))
+	idx, err := b.Build(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	names, _ := idx.LookupAddr(context.Background(), netip.MustParseAddr("192.0.2.1"))
 	fmt.Println(names)
 	// Output: [www.example]
 }
@@ -233,7 +244,11 @@ func ExampleIndex_Mode() {
 	var b pdns.Builder
 	b.Add(pdns.Record{RRName: "www.example", RRType: pdns.CNAME, RData: "edge.cdn.example"})
 	b.Add(pdns.Record{RRName: "edge.cdn.example", RRType: pdns.A, RData: "192.0.2.1"})
-	idx, addr := b.Build(), netip.MustParseAddr("192.0.2.1")
+	idx, err := b.Build(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	addr := netip.MustParseAddr("192.0.2.1")
 	for _, mode := range []pdns.Mode{pdns.Query, pdns.Owner} {
 		names, _ := idx.Mode(mode).LookupAddr(context.Background(), addr)
 		fmt.Println(mode, names)
@@ -248,7 +263,10 @@ func ExampleIndex_Lookup() {
 	for _, query := range []string{"www.example", "cdn.example"} {
 		b.Add(pdns.Record{RRName: "cdn.example", RRType: pdns.A, RData: "192.0.2.1", Query: query})
 	}
-	idx := b.Build()
+	idx, err := b.Build(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
 	for _, n := range idx.Lookup(netip.MustParseAddr("192.0.2.1")) {
 		fmt.Println(n.Name, n.Evidence, n.Count)
 	}
@@ -262,16 +280,60 @@ func ExampleIndex_Lookup() {
 func ExampleIndex_LookupAddr() {
 	var b pdns.Builder
 	b.Add(pdns.Record{RRName: "www.example", RRType: pdns.A, RData: "192.0.2.1"})
-	names, err := b.Build().LookupAddr(context.Background(), netip.MustParseAddr("192.0.2.1"))
+	idx, err := b.Build(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	names, err := idx.LookupAddr(context.Background(), netip.MustParseAddr("192.0.2.1"))
 	fmt.Println(names, err)
 	// Output: [www.example] <nil>
+}
+
+// Numbers are for joins: sets of names are then sets of small numbers.
+func ExampleIndex_AppendNameIDs() {
+	var b pdns.Builder
+	for _, name := range []string{"www.example", "api.example"} {
+		b.Add(pdns.Record{RRName: name, RRType: pdns.A, RData: "192.0.2.1"})
+	}
+	idx, err := b.Build(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	ids := idx.AppendNameIDs(nil, netip.MustParseAddr("192.0.2.1"))
+	fmt.Println(ids, idx.NameOf(ids[1]))
+	// Output: [0 1] www.example
+}
+
+func ExampleIndex_NameOf() {
+	index, err := example().Build(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	for id := range index.NumNames() {
+		fmt.Println(index.NameOf(uint32(id)))
+	}
+	// Output:
+	// edge.example.net
+	// www.example.com
+}
+
+func ExampleIndex_NumNames() {
+	index, err := example().Build(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(index.NumNames())
+	// Output: 2
 }
 
 func ExampleIndex_Addrs() {
 	var b pdns.Builder
 	b.Add(pdns.Record{RRName: "www.example", RRType: pdns.AAAA, RData: "2001:db8::1"})
 	b.Add(pdns.Record{RRName: "www.example", RRType: pdns.A, RData: "192.0.2.1"})
-	idx := b.Build()
+	idx, err := b.Build(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
 	for addr := range idx.Addrs() {
 		fmt.Println(addr)
 	}
@@ -296,7 +358,11 @@ func ExampleFiles_Fill() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(counts.Lines, counts.Records, b.Build().Stats().Pairs)
+	idx, err := b.Build(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(counts.Lines, counts.Records, idx.Stats().Pairs)
 	// Output:
 	// b.json:1: field rdata: not an IPv4 address
 	// 2 1 1
@@ -378,13 +444,20 @@ func example() *pdns.Builder {
 func ExampleBuilder_Add() {
 	var b pdns.Builder
 	b.Add(pdns.Record{RRName: "www.example.com", RRType: pdns.A, RData: "21.0.0.1"})
-	names, _ := b.Build().LookupAddr(context.Background(), netip.MustParseAddr("21.0.0.1"))
+	idx, err := b.Build(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	names, _ := idx.LookupAddr(context.Background(), netip.MustParseAddr("21.0.0.1"))
 	fmt.Println(names)
 	// Output: [www.example.com]
 }
 
 func ExampleBuilder_Build() {
-	index := example().Build()
+	index, err := example().Build(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
 	names, _ := index.LookupAddr(context.Background(), netip.MustParseAddr("21.0.0.1"))
 	fmt.Println(names)
 	// Output: [www.example.com]
@@ -396,7 +469,10 @@ func ExampleBuilder_Stats() {
 }
 
 func ExampleIndex_Stats() {
-	index := example().Build()
+	index, err := example().Build(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
 	fmt.Printf("%+v\n", index.Stats())
 	fmt.Printf("%+v\n", index.Mode(pdns.Owner).Stats())
 	// Output:

@@ -107,9 +107,12 @@ type Index struct {
 	//	| Query only | both | Owner only |
 	//	|---- Query mode ---|
 	//	             |---- Owner mode ---|
+	ids      []uint32 // numbers of names
 	names    []string
 	evidence []Evidence
 	spans    []span
+
+	distinct []string // the names by number
 
 	stats   [2]IndexStats // by mode
 	dropped int
@@ -177,6 +180,29 @@ func (x *Index) LookupAddr(_ context.Context, addr netip.Addr) ([]string, error)
 	return x.names[start:end:end], nil
 }
 
+// AppendNameIDs appends the numbers of the names of an address that count in the
+// mode, which are those that [Index.LookupAddr] gives, in its order and without
+// duplicates. It allocates only where ids has no room.
+//
+// The numbers are those of the Index, of either mode, from 0 to below
+// [Index.NumNames]: a lower number is that of a name whose bytes come first.
+func (x *Index) AppendNameIDs(ids []uint32, addr netip.Addr) []uint32 {
+	start, end := x.find(addr)
+	return append(ids, x.ids[start:end]...)
+}
+
+// NameOf returns the name of a number, "" where there is none.
+func (x *Index) NameOf(id uint32) string {
+	if int(id) >= len(x.distinct) {
+		return ""
+	}
+	return x.distinct[id]
+}
+
+// NumNames returns how many names have numbers: those of all addresses, in both
+// modes.
+func (x *Index) NumNames() int { return len(x.distinct) }
+
 // Lookup returns what is known of the names of an address, in the order of
 // [Index.LookupAddr]; nil for an address without names. The slice is the
 // caller's.
@@ -237,6 +263,7 @@ func newIndex(addrs, pairs int) *Index {
 		slots: make([]uint64, slots),
 		seed:  maphash.MakeSeed(),
 
+		ids:      make([]uint32, 0, pairs),
 		names:    make([]string, 0, pairs),
 		evidence: make([]Evidence, 0, pairs),
 		spans:    make([]span, 0, pairs),
@@ -247,6 +274,7 @@ func newIndex(addrs, pairs int) *Index {
 func (x *Index) add(addr [16]byte, entries []entry, names []string) {
 	a := addrNames{addr: addr, start: uint64(len(x.names))}
 	for _, e := range entries {
+		x.ids = append(x.ids, e.name)
 		x.names = append(x.names, names[e.name])
 		x.evidence = append(x.evidence, e.evidence)
 		x.spans = append(x.spans, e.span)
@@ -267,6 +295,29 @@ func (x *Index) add(addr [16]byte, entries []entry, names []string) {
 			x.stats[m].Addresses++
 			x.stats[m].Pairs += int(end - start)
 		}
+	}
+}
+
+// number gives the names that some address has their numbers in order. Until then
+// ids are places in names.
+func (x *Index) number(names []string) {
+	number := make([]uint32, len(names))
+	for _, id := range x.ids {
+		number[id] = 1
+	}
+	var order []uint32
+	for i, used := range number {
+		if used > 0 {
+			order = append(order, uint32(i))
+		}
+	}
+	sortNames(order, names)
+	x.distinct = make([]string, len(order))
+	for i, n := range order {
+		number[n], x.distinct[i] = uint32(i), names[n]
+	}
+	for i, id := range x.ids {
+		x.ids[i] = number[id]
 	}
 }
 

@@ -2,7 +2,9 @@ package pdns_test
 
 import (
 	"cmp"
+	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -220,6 +222,7 @@ func universe(addrs int) []netip.Addr {
 
 func compareWithModel(t *testing.T, idx *pdns.Index, m *model, addrs int) {
 	t.Helper()
+	used := make(map[string]bool)
 	for _, mode := range []pdns.Mode{pdns.Query, pdns.Owner} {
 		view := idx.Mode(mode)
 		var wantStats pdns.IndexStats
@@ -238,6 +241,16 @@ func compareWithModel(t *testing.T, idx *pdns.Index, m *model, addrs int) {
 					t.Fatalf("mode %v: LookupAddr(%v) = %q, want %v", mode, addr, names, want)
 				}
 			}
+			ids := view.AppendNameIDs(nil, addr)
+			if len(ids) != len(want) {
+				t.Fatalf("mode %v: AppendNameIDs(%v) = %v, want those of %v", mode, addr, ids, want)
+			}
+			for i, n := range want {
+				if view.NameOf(ids[i]) != n.Name {
+					t.Fatalf("mode %v: AppendNameIDs(%v) = %v, want those of %v", mode, addr, ids, want)
+				}
+				used[n.Name] = true
+			}
 			if len(want) > 0 {
 				wantStats.Addresses++
 				wantStats.Pairs += len(want)
@@ -251,6 +264,17 @@ func compareWithModel(t *testing.T, idx *pdns.Index, m *model, addrs int) {
 		if diff := gocmp.Diff(wantAddrs, slices.Collect(view.Addrs()), cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 			t.Fatalf("mode %v: Addrs (-want +got):\n%s", mode, diff)
 		}
+	}
+	// Numbers are dense, of the names of some address only, and ordered as these.
+	var names []string
+	for id := range idx.NumNames() {
+		names = append(names, idx.NameOf(uint32(id)))
+	}
+	if want := slices.Sorted(maps.Keys(used)); !slices.Equal(want, names) {
+		t.Fatalf("names by number: want %q, got %q", want, names)
+	}
+	if name := idx.NameOf(uint32(idx.NumNames())); name != "" {
+		t.Fatalf("a name of no number: %q", name)
 	}
 }
 
@@ -268,7 +292,7 @@ func TestIndexModel(t *testing.T) {
 		for _, r := range recs {
 			one.Add(r)
 		}
-		idx := one.Build()
+		idx := build(t, &one)
 		compareWithModel(t, idx, m, addrs)
 
 		// The same records in another order, divided among Builders that are
@@ -282,7 +306,7 @@ func TestIndexModel(t *testing.T) {
 		for _, i := range rng.Perm(len(parts)) {
 			sum.Merge(&parts[i])
 		}
-		merged := sum.Build()
+		merged := build(t, &sum)
 		compareWithModel(t, merged, m, addrs)
 		if merged.Stats() != idx.Stats() || sum.Stats() != one.Stats() {
 			t.Fatalf("seed %d: merged %+v %+v, in one %+v %+v", seed, merged.Stats(), sum.Stats(), idx.Stats(), one.Stats())
@@ -292,8 +316,18 @@ func TestIndexModel(t *testing.T) {
 		for _, r := range recs {
 			sum.Add(r)
 		}
-		compareWithModel(t, sum.Build(), newModel(append(recs, recs...), limit), addrs)
+		compareWithModel(t, build(t, &sum), newModel(append(recs, recs...), limit), addrs)
 	}
+}
+
+// build returns the Index of a Builder.
+func build(t testing.TB, b *pdns.Builder) *pdns.Index {
+	t.Helper()
+	idx, err := b.Build(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return idx
 }
 
 func row(owner string, typ pdns.Type, data string) pdns.Record {
@@ -350,7 +384,7 @@ func TestChains(t *testing.T) {
 			for _, r := range test.recs {
 				b.Add(r)
 			}
-			if diff := gocmp.Diff(test.want, namesOf(b.Build())); diff != "" {
+			if diff := gocmp.Diff(test.want, namesOf(build(t, &b))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -362,7 +396,7 @@ func TestMaxNames(t *testing.T) {
 	for _, name := range []string{"c", "b", "a", "c", "d", "d"} {
 		b.Add(row(name, pdns.A, "192.0.2.1"))
 	}
-	idx := b.Build()
+	idx := build(t, &b)
 	if diff := gocmp.Diff([]string{"c asked", "d asked"}, namesOf(idx)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -393,7 +427,7 @@ func TestBuilderStats(t *testing.T) {
 	if diff := gocmp.Diff(want, b.Stats()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if got := b.Build().Stats(); got != (pdns.IndexStats{Addresses: 1, Pairs: 1}) {
+	if got := build(t, &b).Stats(); got != (pdns.IndexStats{Addresses: 1, Pairs: 1}) {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -404,13 +438,13 @@ func TestCountSaturates(t *testing.T) {
 	b.Add(r)
 	r.Count = 1<<64 - 1
 	b.Add(r)
-	if got := b.Build().Lookup(netip.MustParseAddr("192.0.2.1"))[0].Count; got != 1<<64-1 {
+	if got := build(t, &b).Lookup(netip.MustParseAddr("192.0.2.1"))[0].Count; got != 1<<64-1 {
 		t.Errorf("count %d", got)
 	}
 }
 
 func TestZeroIndex(t *testing.T) {
-	for _, idx := range []*pdns.Index{new(pdns.Index), new(pdns.Builder).Build()} {
+	for _, idx := range []*pdns.Index{new(pdns.Index), build(t, new(pdns.Builder))} {
 		addr := netip.MustParseAddr("192.0.2.1")
 		if names, err := idx.Mode(pdns.Owner).LookupAddr(t.Context(), addr); names != nil || err != nil {
 			t.Errorf("got %q, %v", names, err)
@@ -426,7 +460,7 @@ func TestLookupForms(t *testing.T) {
 	b.Add(row("a", pdns.A, "192.0.2.1"))
 	b.Add(row("b", pdns.AAAA, "fe80::1"))
 	b.Add(row("c", pdns.AAAA, "::"))
-	idx := b.Build()
+	idx := build(t, &b)
 	for _, test := range []struct{ addr, want string }{
 		{"192.0.2.1", "a"}, {"::ffff:192.0.2.1", "a"}, {"fe80::1", "b"}, {"fe80::1%eth0", "b"}, {"::", "c"},
 	} {
@@ -450,7 +484,7 @@ func TestManyAddresses(t *testing.T) {
 	for i := range uint32(n) {
 		b.Add(row("a", pdns.A, netip.AddrFrom4([4]byte{1, byte(i >> 16), byte(i >> 8), byte(i)}).String()))
 	}
-	idx := b.Build()
+	idx := build(t, &b)
 	if diff := gocmp.Diff(pdns.IndexStats{Addresses: n, Pairs: n}, idx.Stats()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -467,7 +501,7 @@ func TestManyAddresses(t *testing.T) {
 func TestLookupAllocs(t *testing.T) {
 	var b pdns.Builder
 	b.Add(row("a", pdns.A, "192.0.2.1"))
-	idx := b.Build()
+	idx := build(t, &b)
 	hit, miss, ctx := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1"), t.Context()
 	if n := testing.AllocsPerRun(100, func() { idx.LookupAddr(ctx, hit); idx.LookupAddr(ctx, miss) }); n != 0 {
 		t.Errorf("%v allocations", n)
@@ -482,7 +516,7 @@ func TestConcurrentLookups(t *testing.T) {
 	for _, r := range recs {
 		b.Add(r)
 	}
-	idx := b.Build()
+	idx := build(t, &b)
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {

@@ -29,7 +29,7 @@ func needData(t *testing.T) {
 
 // build makes an Index of the files a pattern names; all their lines must be
 // readable.
-func build(t *testing.T, pattern string) *pdns.Index {
+func indexOf(t *testing.T, pattern string) *pdns.Index {
 	t.Helper()
 	var sum pdns.Builder
 	merge := make(chan *pdns.Builder, 2)
@@ -60,7 +60,7 @@ func build(t *testing.T, pattern string) *pdns.Index {
 		t.Errorf("records, errors and skips are %d of %d lines", lines, counts.Lines)
 	}
 	t.Logf("%s: %+v", pattern, counts)
-	return sum.Build()
+	return build(t, &sum)
 }
 
 // The figures of the data's README, which were computed independently.
@@ -89,7 +89,7 @@ func TestRealFusion(t *testing.T) {
 			0, 0, 0, truth{2, 0, 0, 0}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			query := build(t, test.dns)
+			query := indexOf(t, test.dns)
 			owner := query.Mode(pdns.Owner)
 			wantQuery := pdns.IndexStats{Addresses: test.addrs, Pairs: test.query}
 			wantOwner := pdns.IndexStats{Addresses: test.addrs, Pairs: test.owners}
@@ -124,7 +124,7 @@ func TestRealFusion(t *testing.T) {
 
 func TestRealSysmonFusion(t *testing.T) {
 	needData(t)
-	got := build(t, "sysmon-otrf/sysmon22.jsonl.gz").Stats()
+	got := indexOf(t, "sysmon-otrf/sysmon22.jsonl.gz").Stats()
 	if diff := cmp.Diff(pdns.IndexStats{Addresses: 99, Pairs: 110}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -133,7 +133,7 @@ func TestRealSysmonFusion(t *testing.T) {
 // Almost every query of this one is for a TXT record.
 func TestRealZeekJSONLines(t *testing.T) {
 	needData(t)
-	got := build(t, "zeek-rita/json_with_all_fields/dns.log").Stats()
+	got := indexOf(t, "zeek-rita/json_with_all_fields/dns.log").Stats()
 	if diff := cmp.Diff(pdns.IndexStats{Addresses: 1, Pairs: 1}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -168,7 +168,7 @@ func TestRealFusionByRows(t *testing.T) {
 			}); err != nil {
 				t.Fatal(err)
 			}
-			idx, byQuery := b.Build(), 0
+			idx, byQuery := build(t, &b), 0
 			for row := range truthRows(t, test.truthLog, "ssl", "server_name") {
 				names, _ := idx.LookupAddr(t.Context(), row.dst)
 				if slices.Contains(names, row.name) {

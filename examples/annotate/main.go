@@ -108,7 +108,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return err
 		}
 	}
-	enricher := enrich.Enricher{Resolver: builder.Build().Mode(mode)}
+	index, err := builder.Build(ctx)
+	if err != nil {
+		return err
+	}
+	enricher := enrich.Enricher{Resolver: index.Mode(mode)}
 
 	out := bufio.NewWriterSize(stdout, 1<<16)
 	w := newWriter(out, pseudonyms, mode)

@@ -194,8 +194,11 @@ func (s *study) readDNS(ctx context.Context) error {
 		}
 	}
 	s.progress.say("making the index of names")
-	s.index = s.builder.Build()
+	s.index, err = s.builder.Build(ctx)
 	s.progress.end()
+	if err != nil {
+		return err
+	}
 	end(phase{records: counts.Records, bytes: counts.Bytes})
 	return nil
 }

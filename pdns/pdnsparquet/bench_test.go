@@ -128,7 +128,7 @@ func BenchmarkFill(b *testing.B) {
 						if _, err := files.Fill(context.Background(), &builder, nil); err != nil {
 							b.Fatal(err)
 						}
-						pairs = builder.Build().Stats().Pairs
+						pairs = build(b, &builder).Stats().Pairs
 						stats = builder.Stats()
 					}
 					b.ReportMetric(float64(b.N)*n/b.Elapsed().Seconds(), "rows/s")

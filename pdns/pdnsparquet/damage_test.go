@@ -39,7 +39,7 @@ func tryFill(t *testing.T, text, good []byte) (damaged bool) {
 	if counts.Files != 2 || (counts.Damaged == 1) != damaged {
 		t.Errorf("damaged %v, counts %+v", damaged, counts)
 	}
-	b.Build()
+	build(t, &b)
 	return damaged
 }
 
@@ -135,6 +135,6 @@ func FuzzFill(f *testing.F) {
 			t.Fatal(err)
 		}
 		addUp(t, counts)
-		b.Build()
+		build(t, &b)
 	})
 }

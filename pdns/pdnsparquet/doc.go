@@ -16,7 +16,7 @@
 //	if err != nil {
 //		return err
 //	}
-//	idx := b.Build()
+//	idx, err := b.Build(ctx)
 //
 // [Files.Fill] gives the Index that the same rows give in any other format. It
 // reads columns and not rows: those of type and data first; a value of a

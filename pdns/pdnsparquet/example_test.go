@@ -24,7 +24,11 @@ func ExampleFiles_Fill() {
 		log.Fatal(err)
 	}
 	fmt.Println(counts.Lines, "rows,", counts.Records, "records")
-	for _, name := range b.Build().Lookup(addr) {
+	idx, err := b.Build(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, name := range idx.Lookup(addr) {
 		fmt.Println(name.Name, name.Evidence, name.Count)
 	}
 	// Output:

@@ -26,6 +26,16 @@ func dump(x *pdns.Index) map[string][]pdns.Name {
 	return names
 }
 
+// build returns the Index of a Builder.
+func build(t testing.TB, b *pdns.Builder) *pdns.Index {
+	t.Helper()
+	idx, err := b.Build(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return idx
+}
+
 // wantIndex returns the Index of rows by way of their COF text.
 func wantIndex(t testing.TB, text []byte, filter *pdns.Filter) (map[string][]pdns.Name, pdns.BuilderStats) {
 	t.Helper()
@@ -34,7 +44,7 @@ func wantIndex(t testing.TB, text []byte, filter *pdns.Filter) (map[string][]pdn
 	if _, err := files.Fill(context.Background(), &b, func(pe *pdns.ParseError) { t.Error(pe) }); err != nil {
 		t.Fatal(err)
 	}
-	return dump(b.Build()), b.Stats()
+	return dump(build(t, &b)), b.Stats()
 }
 
 // fill returns the Index of a Parquet file, and the counts.
@@ -46,7 +56,7 @@ func fill(t testing.TB, f pdnsparquet.Files, filter *pdns.Filter) (map[string][]
 		t.Fatal(err)
 	}
 	addUp(t, counts)
-	return dump(b.Build()), b.Stats(), counts
+	return dump(build(t, &b)), b.Stats(), counts
 }
 
 func addUp(t testing.TB, c pdns.Counts) {

@@ -123,7 +123,7 @@ func model(t testing.TB, text []byte) map[string][]pdns.Name {
 			}
 		}
 		if err == io.EOF {
-			return dump(b.Build())
+			return dump(build(t, &b))
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -198,7 +198,7 @@ func fromRecords(t *testing.T, files pdnsparquet.Files, want map[string][]pdns.N
 	for _, rec := range slices.Backward(all) {
 		b.Add(rec)
 	}
-	if diff := cmp.Diff(want, dump(b.Build())); diff != "" {
+	if diff := cmp.Diff(want, dump(build(t, &b))); diff != "" {
 		t.Errorf("Index of the records (-want +got):\n%s", diff)
 	}
 }
