@@ -2,7 +2,9 @@ package flow
 
 import (
 	"cmp"
+	"encoding/binary"
 	"hash/maphash"
+	"math/bits"
 	"net/netip"
 	"slices"
 	"sync"
@@ -34,71 +36,111 @@ const (
 
 // recent remembers the connections of one file that ended last, so that a report
 // that a collector wrote after the end report, or twice, is known for what it
-// is. It forgets the oldest first, whatever the hashes are: they differ from run
-// to run, and the answer must not.
+// is. It forgets the older half of what it knows at once, whatever the hashes
+// are: they differ from run to run, and the answer must not.
 type recent struct {
-	known map[uint64]struct{}
-	ring  []uint64
-	next  int // the place of the oldest in ring, when it is full
+	young, old hashSet
 }
 
-// maxRecent is how many hashes are remembered, two of each connection: with its
-// application and without.
+// maxRecent is how many hashes are remembered at least, two of each connection:
+// with its application and without. Up to twice as many are.
 const maxRecent = 1 << 17
 
-func (r *recent) has(hash uint64) bool {
-	_, ok := r.known[hash]
-	return ok
+func (r *recent) has(hash, nameless uint64) bool {
+	return r.young.has(hash, nameless) || r.old.has(hash, nameless)
 }
 
-func (r *recent) add(hash uint64) {
-	if r.has(hash) {
-		return
+func (r *recent) add(hash, nameless uint64) {
+	if r.young.n >= maxRecent {
+		r.young, r.old = r.old, r.young
+		clear(r.young.lines)
+		r.young.n = 0
 	}
-	if r.known == nil {
-		r.known = make(map[uint64]struct{})
+	r.young.add(hash, nameless)
+	r.young.add(nameless, nameless)
+}
+
+// A hashSet is a set of up to maxRecent+1 hashes that are not 0. Each stands in
+// the cache line that its nameless hash names, and where that is full, in the
+// first with room behind the place that it names itself: the two hashes of a
+// connection are mostly found with one access to memory, and many hashes of one
+// nameless do not make a long search.
+type hashSet struct {
+	lines [][8]uint64
+	n     int
+}
+
+// slot returns the place of a hash, or where it belongs.
+func (s *hashSet) slot(hash, nameless uint64) *uint64 {
+	mask := uint64(len(s.lines) - 1)
+	line := &s.lines[nameless&mask]
+	for next := hash; ; next++ {
+		for i, h := range line {
+			if h == hash || h == 0 {
+				return &line[i]
+			}
+		}
+		line = &s.lines[next&mask]
 	}
-	r.known[hash] = struct{}{}
-	if len(r.ring) < maxRecent {
-		r.ring = append(r.ring, hash)
-		return
+}
+
+func (s *hashSet) has(hash, nameless uint64) bool {
+	return s.n > 0 && *s.slot(hash, nameless) == hash
+}
+
+func (s *hashSet) add(hash, nameless uint64) {
+	if s.lines == nil {
+		s.lines = make([][8]uint64, maxRecent/4)
 	}
-	delete(r.known, r.ring[r.next])
-	r.ring[r.next] = hash
-	r.next = (r.next + 1) % maxRecent
+	if slot := s.slot(hash, nameless); *slot == 0 {
+		*slot = hash
+		s.n++
+	}
 }
 
-// A connection is what the reports of one connection have in common. The
-// application is "" in the start report of UDP that arrives before the first
-// answer, when there is no process yet.
-type connection struct {
-	device, app string
-	proto       Proto
-	src, dst    netip.AddrPort
-	start       int64
-}
-
-func connectionOf(rec Record) connection {
-	return connection{rec.Device, rec.App.Name, rec.Proto, rec.Src, rec.Dst, rec.Start.UnixNano()}
-}
-
-// nameless returns the connection as a report without a process names it.
-func (c connection) nameless() connection {
-	c.app = ""
-	return c
-}
-
-// hash stands for a connection that has ended, in 8 bytes instead of 112. Two
-// of a billion connections share one with a probability of 3 %.
-func (c connection) hash() uint64 { return maphash.Comparable(hashSeed, c) }
-
+// hashSeed is one for all, since hashes of one file are looked for in another.
 var hashSeed = maphash.MakeSeed()
+
+// hashesOf returns hashes of what the reports of one connection have in common:
+// device, protocol, both ends, start and application; and, as nameless, of the
+// same without the application. That is what a report without a process says,
+// such as the start report of UDP that arrives before the first answer. Two of a
+// billion connections share a hash with a probability of 3 %.
+func hashesOf(rec *Record) (full, nameless, device uint64) {
+	device = maphash.String(hashSeed, rec.Device)
+	src, dst := rec.Src.Addr().As16(), rec.Dst.Addr().As16()
+	var key [56]byte
+	copy(key[:16], src[:])
+	copy(key[16:32], dst[:])
+	binary.LittleEndian.PutUint64(key[32:], uint64(rec.Start.UnixNano()))
+	binary.LittleEndian.PutUint64(key[40:], device)
+	binary.LittleEndian.PutUint16(key[48:], rec.Src.Port())
+	binary.LittleEndian.PutUint16(key[50:], rec.Dst.Port())
+	key[52] = byte(rec.Proto)
+	key[53] = byte(rec.Src.Addr().BitLen())
+	key[54] = byte(rec.Dst.Addr().BitLen())
+	nameless = max(maphash.Bytes(hashSeed, key[:]), 1)
+	if rec.App.Name == "" {
+		return nameless, nameless, device
+	}
+	app := maphash.String(hashSeed, rec.App.Name)
+	hi, lo := bits.Mul64(nameless^0x9e3779b97f4a7c15, app^0xd1b54a32d192ed03)
+	return max(hi^lo^nameless, 1), nameless, device
+}
+
+// same reports whether two reports are of one connection. The application of
+// the first may be unknown yet.
+func same(a, b *Record) bool {
+	return a.Device == b.Device && (a.App.Name == b.App.Name || a.App.Name == "") && a.Proto == b.Proto &&
+		a.Src == b.Src && a.Dst == b.Dst && a.Start.Equal(b.Start)
+}
 
 // connections folds the reports that one file holds. The first report of a
 // connection counts as its record, the others as skipped lines.
 type connections struct {
-	waiting map[connection]open
-	devices map[string]*deviceReports
+	waiting map[uint64]*open // by hash
+	free    []*open
+	devices map[uint64]*deviceReports // by hash
 	recent  recent
 	ended   []uint64 // hashes of what ended here; there may be reports in another file
 	must    int      // how many of them had to be remembered
@@ -123,64 +165,86 @@ type deviceReports struct {
 	first  time.Time // of its first report here
 }
 
-// add takes a report and appends the record that it completes.
-func (c *connections) add(rec Record, recs []Record) ([]Record, error) {
-	key := connectionOf(rec)
-	first, known := c.waiting[key]
-	if !known && key.app != "" {
-		if first, known = c.waiting[key.nameless()]; known {
-			delete(c.waiting, key.nameless())
+// add takes a report. keep says whether rec is a record now, perhaps with what
+// earlier reports told folded in; err what the line counts as.
+func (c *connections) add(rec *Record) (keep bool, err error) {
+	hash, nameless, device := hashesOf(rec)
+	first := c.find(hash, rec)
+	if first == nil && hash != nameless && c.waiting[hash] == nil {
+		if first = c.find(nameless, rec); first != nil {
+			delete(c.waiting, nameless)
+			c.waiting[hash] = first
 		}
 	}
-	hash := key.hash()
-	if !known && !rec.Start.IsZero() && c.recent.has(hash) {
-		return recs, Skip(furtherReport)
+	if first == nil && !rec.Start.IsZero() && c.recent.has(hash, nameless) {
+		return false, Skip(furtherReport)
 	}
+	d := c.device(device, rec)
 	if rec.Report == ReportEnd {
-		c.recent.add(hash)
-		c.recent.add(key.nameless().hash())
-		c.noteEnd(rec, first.began, hash)
-		if !known {
-			return append(recs, rec), nil
+		c.recent.add(hash, nameless)
+		c.noteEnd(rec, d, first != nil && first.began, hash)
+		if first == nil {
+			return true, nil
 		}
-		delete(c.waiting, key)
-		return append(recs, fold(first.Record, rec)), Skip(furtherReport)
+		*rec = fold(first.Record, *rec)
+		delete(c.waiting, hash)
+		*first = open{}
+		c.free = append(c.free, first)
+		return true, Skip(furtherReport)
 	}
-	c.device(rec).starts = true
+	d.starts = true
 	began := rec.Report == ReportStart
-	if known {
-		c.waiting[key] = open{fold(first.Record, rec), first.began || began}
-		return recs, Skip(furtherReport)
+	if first != nil {
+		first.Record = fold(first.Record, *rec)
+		first.began = first.began || began
+		return false, Skip(furtherReport)
 	}
-	if len(c.waiting) >= maxOpen {
-		return append(recs, rec), nil
+	if len(c.waiting) >= maxOpen || c.waiting[hash] != nil {
+		return true, nil
 	}
 	if c.waiting == nil {
-		c.waiting = make(map[connection]open)
+		c.waiting = make(map[uint64]*open)
 	}
-	c.waiting[key] = open{rec, began}
-	return recs, nil
+	if n := len(c.free); n > 0 {
+		first, c.free = c.free[n-1], c.free[:n-1]
+	} else {
+		first = new(open)
+	}
+	*first = open{*rec, began}
+	c.waiting[hash] = first
+	return false, nil
 }
 
-// device returns what is known of the device of a report.
-func (c *connections) device(rec Record) *deviceReports {
-	d := c.devices[rec.Device]
+// find returns the connection with a hash that waits for its end, if it is
+// that of rec.
+func (c *connections) find(hash uint64, rec *Record) *open {
+	if len(c.waiting) == 0 {
+		return nil
+	}
+	if o := c.waiting[hash]; o != nil && same(&o.Record, rec) {
+		return o
+	}
+	return nil
+}
+
+// device returns what is known of the device of a report, by its hash.
+func (c *connections) device(hash uint64, rec *Record) *deviceReports {
+	d := c.devices[hash]
 	if d == nil {
 		d = &deviceReports{first: rec.Start}
 		if rec.End.After(rec.Start) {
 			d.first = rec.End
 		}
 		if c.devices == nil {
-			c.devices = make(map[string]*deviceReports)
+			c.devices = make(map[uint64]*deviceReports)
 		}
-		c.devices[rec.Device] = d
+		c.devices[hash] = d
 	}
 	return d
 }
 
 // noteEnd remembers a connection that has ended, for the sake of other files.
-func (c *connections) noteEnd(rec Record, began bool, hash uint64) {
-	d := c.device(rec)
+func (c *connections) noteEnd(rec *Record, d *deviceReports, began bool, hash uint64) {
 	switch must := !began && (d.starts || !rec.Start.After(d.first)); {
 	case must && c.must < maxMust:
 		c.must++
@@ -249,6 +313,18 @@ type pending struct {
 	further int64 // records counted in one file that turned out to be reports
 }
 
+// A connection is what the reports of one connection have in common.
+type connection struct {
+	device, app string
+	proto       Proto
+	src, dst    netip.AddrPort
+	start       int64
+}
+
+func connectionOf(rec *Record) connection {
+	return connection{rec.Device, rec.App.Name, rec.Proto, rec.Src, rec.Dst, rec.Start.UnixNano()}
+}
+
 // take moves what a finished file left behind, and returns the connections that
 // are more than its share: those are records now.
 func (p *pending) take(c *connections) []Record {
@@ -265,7 +341,7 @@ func (p *pending) take(c *connections) []Record {
 		p.waiting = make(map[connection]Record)
 	}
 	for _, rec := range waiting[:share] {
-		key := connectionOf(rec)
+		key := connectionOf(&rec)
 		if other, known := p.waiting[key]; known {
 			rec = fold(other, rec)
 			p.further++
@@ -285,8 +361,9 @@ func (p *pending) rest(counts *Counts) []Record {
 		slices.Sort(p.ended)
 	}
 	var recs []Record
-	for key, rec := range p.waiting {
-		if _, ended := slices.BinarySearch(p.ended, key.hash()); ended {
+	for _, rec := range p.waiting {
+		hash, _, _ := hashesOf(&rec)
+		if _, ended := slices.BinarySearch(p.ended, hash); ended {
 			p.further++
 		} else {
 			recs = append(recs, rec)

@@ -156,7 +156,11 @@ func (d *decoder) Decode(line []byte, recs []Record) ([]Record, error) {
 	if d.rec.Report == ReportOnly {
 		return append(recs, d.rec), nil
 	}
-	return d.conns.add(d.rec, recs)
+	keep, err := d.conns.add(&d.rec)
+	if keep {
+		recs = append(recs, d.rec)
+	}
+	return recs, err
 }
 
 func (d *decoder) Close(recs []Record, counts *Counts) []Record {
