@@ -23,7 +23,7 @@ var mayImport = map[string][]string{
 	"pdns":              {"internal/dense", "internal/flatjson", "internal/lines", "internal/winevent", "internal/zeek"},
 	"pdns/pdnsparquet":  {"pdns", "internal/lines"},
 	"pdns/pdnstest":     {"pdns", "internal/lines", "internal/linestest"},
-	"classify":          {"flow", "internal/wire"},
+	"classify":          {"flow", "internal/dense", "internal/wire"},
 	"enrich":            {"flow", "internal/dense", "internal/wire"},
 	"internal/dense":    {},
 	"internal/flatjson": {},

@@ -8,6 +8,7 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/endoflow/endoflow/flow"
+	"github.com/endoflow/endoflow/internal/dense"
 )
 
 // A Census counts all records of a study, before any is left out, so that the
@@ -29,7 +30,7 @@ import (
 //     an application (Zeek's) to no application.
 //
 // Memory: a map entry per device and per application, a compressed bitmap of
-// devices per application, and a map entry per device, application and
+// devices per application, and about 40 bytes per device, application and
 // direction of flows whose record tells no operating system.
 type Census struct {
 	nulls     map[flow.Null]uint64
@@ -37,7 +38,8 @@ type Census struct {
 	devices   []device
 	appIDs    map[string]uint32
 	apps      []app
-	unplaced  map[unplaced]uint64
+	unplaced  dense.Table // of keys of type unplaced
+	flows     []uint64    // by the numbers in unplaced
 }
 
 type device struct {
@@ -140,10 +142,23 @@ func (c *Census) app(name string) uint32 {
 }
 
 func (c *Census) addUnplaced(u unplaced, flows uint64) {
-	if c.unplaced == nil {
-		c.unplaced = make(map[unplaced]uint64)
+	n, isNew := c.unplaced.Add(u.key())
+	if isNew {
+		c.flows = append(c.flows, 0)
 	}
-	c.unplaced[u] += flows
+	c.flows[n] += flows
+}
+
+// eachUnplaced visits the flows of which only the device can tell the system.
+func (c *Census) eachUnplaced(visit func(u unplaced, flows uint64)) {
+	for n, flows := range c.flows {
+		k := c.unplaced.Key(uint32(n))
+		visit(unplaced{uint32(k.Hi >> 32), uint32(k.Hi), Direction(k.Lo)}, flows)
+	}
+}
+
+func (u unplaced) key() dense.Key {
+	return dense.Key{Hi: uint64(u.device)<<32 | uint64(u.app), Lo: uint64(u.direction)}
 }
 
 // Merge adds what other counted, which it leaves as it is and of which it keeps
@@ -174,9 +189,9 @@ func (c *Census) Merge(other *Census) {
 			}
 		}
 	}
-	for u, flows := range other.unplaced {
+	other.eachUnplaced(func(u unplaced, flows uint64) {
 		c.addUnplaced(unplaced{deviceID[u.device], appID[u.app], u.direction}, flows)
-	}
+	})
 }
 
 // renumbered returns the set of to[id] for each id in ids. How it is stored
@@ -243,9 +258,9 @@ func (c *Census) each(visit func(app uint32, os flow.OS, d Direction, flows uint
 			}
 		}
 	}
-	for u, flows := range c.unplaced {
+	c.eachUnplaced(func(u unplaced, flows uint64) {
 		visit(u.app, c.devices[u.device].os(), u.direction, flows)
-	}
+	})
 }
 
 // OS returns the operating system of a device, OSUnknown if none was told.

@@ -68,10 +68,10 @@ func (c *Census) AppendBinary(b []byte) ([]byte, error) {
 		b = append(binary.AppendUvarint(b, uint64(len(bytes))), bytes...)
 	}
 
-	counts := make(map[unplaced]uint64, len(c.unplaced))
-	for u, flows := range c.unplaced {
+	counts := make(map[unplaced]uint64, len(c.flows))
+	c.eachUnplaced(func(u unplaced, flows uint64) {
 		counts[unplaced{devicePlace[u.device], appPlace[u.app], u.direction}] = flows
-	}
+	})
 	b = binary.AppendUvarint(b, uint64(len(counts)))
 	for _, u := range slices.SortedFunc(maps.Keys(counts), unplaced.compare) {
 		b = binary.AppendUvarint(b, uint64(u.device))
