@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // A Device is what a sensor tells of a device apart from its flows. NVM does so
@@ -40,8 +41,9 @@ const maxInterfaces = 256
 // Devices is a table of devices. The zero value is empty and ready; it is safe
 // for concurrent use.
 type Devices struct {
-	mu   sync.RWMutex
-	byID map[string]Device
+	mu      sync.RWMutex
+	byID    map[string]*Device
+	systems atomic.Bool // an OS is known, so that it is worth to look
 }
 
 // Add merges what d says of d.ID into the table. Where two say different things
@@ -50,10 +52,13 @@ func (t *Devices) Add(d Device) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.byID == nil {
-		t.byID = make(map[string]Device)
+		t.byID = make(map[string]*Device)
 	}
 	known := t.byID[d.ID]
-	known.ID = d.ID
+	if known == nil {
+		known = &Device{ID: d.ID}
+		t.byID[d.ID] = known
+	}
 	known.Host = max(known.Host, d.Host)
 	known.OS = max(known.OS, d.OS)
 	known.OSName = max(known.OSName, d.OSName)
@@ -67,15 +72,34 @@ func (t *Devices) Add(d Device) {
 			known.Interfaces = known.Interfaces[:min(len(known.Interfaces), maxInterfaces)]
 		}
 	}
-	t.byID[d.ID] = known
+	if known.OS != OSUnknown {
+		t.systems.Store(true)
+	}
 }
 
 // Lookup returns what is known of a device.
 func (t *Devices) Lookup(id string) (Device, bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	d, ok := t.byID[id]
-	return d, ok
+	d := t.byID[id]
+	if d == nil {
+		return Device{}, false
+	}
+	return *d, true
+}
+
+// system returns the OS that is known of a device.
+func (t *Devices) system(id string) OS {
+	if !t.systems.Load() {
+		return OSUnknown
+	}
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	d := t.byID[id]
+	if d == nil {
+		return OSUnknown
+	}
+	return d.OS
 }
 
 // All yields the devices sorted by ID, as they are when it is called.
@@ -83,7 +107,7 @@ func (t *Devices) All() iter.Seq[Device] {
 	t.mu.RLock()
 	all := make([]Device, 0, len(t.byID))
 	for _, d := range t.byID {
-		all = append(all, d)
+		all = append(all, *d)
 	}
 	t.mu.RUnlock()
 	slices.SortFunc(all, func(a, b Device) int { return cmp.Compare(a.ID, b.ID) })

@@ -3,6 +3,7 @@ package flow
 import (
 	"encoding/hex"
 	"errors"
+	"hash/maphash"
 	"net/netip"
 	"time"
 )
@@ -74,9 +75,9 @@ func parseUint(text []byte, limit uint64) (uint64, error) {
 		return 0, errNumber
 	}
 	var n uint64
-	for _, c := range text {
+	for i, c := range text {
 		d := uint64(c - '0')
-		if d > 9 || n > (1<<64-1-d)/10 {
+		if d > 9 || i == 19 && n > (1<<64-1-d)/10 {
 			return 0, errNumber
 		}
 		n = n*10 + d
@@ -122,14 +123,18 @@ func parseUnix(text []byte) (time.Time, error) {
 	return time.Unix(int64(s), 0).UTC(), nil
 }
 
-func parseSHA256(text []byte) (sum [32]byte, err error) {
-	if len(text) != 64 {
-		return sum, errHash
+// A digest is a SHA-256, or what stood in its place.
+type digest struct {
+	sum [32]byte
+	ok  bool
+}
+
+func parseSHA256(text []byte) (d digest) {
+	if len(text) == 64 {
+		_, err := hex.Decode(d.sum[:], text)
+		d.ok = err == nil
 	}
-	if _, err := hex.Decode(sum[:], text); err != nil {
-		return [32]byte{}, errHash
-	}
-	return sum, nil
+	return d
 }
 
 // parseProto reads the text of a protocol field.
@@ -156,32 +161,99 @@ func isPath(text []byte) bool {
 	return len(text) > 1 && text[0] == '/' || len(text) > 3 && text[1] == ':' && text[2] == '\\'
 }
 
-// A names table gives equal texts one string. Devices, applications and
-// executions repeat on every line; the table keeps the lines themselves from
-// being kept. It starts again when it is full, so that texts which never repeat
-// do not fill the memory.
-type names struct {
-	known map[string]string
+// escaping says how a text is written.
+type escaping uint8
+
+const (
+	verbatim      escaping = iota
+	jsonEscapes            // as a JSON string with escapes or non-ASCII characters
+	quotedEscapes          // between double quotes on a key=value line
+)
+
+// A memory keeps what was made of texts. Devices, applications and executions
+// repeat on every line: what is known need not be parsed or copied again, and the
+// lines themselves need not be kept. It starts again when it is full, so that
+// texts which never repeat do not fill the computer's. It is a table of open addressing,
+// which halves the time of a Go map here.
+type memory[V any] struct {
+	slots []remembered[V] // a power of two
+	n     int
 	bytes int
 }
 
-// maxNames and maxNameBytes are what a table holds at most.
+type remembered[V any] struct {
+	hash uint64
+	text string // as written
+	how  escaping
+	used bool
+	made V
+}
+
+// maxTexts and maxTextBytes are what a memory holds at most.
 const (
-	maxNames     = 1 << 16
-	maxNameBytes = 8 << 20
+	maxTexts     = 1 << 16
+	maxTextBytes = 8 << 20
 )
 
-func (t *names) intern(text []byte) string {
-	if s, ok := t.known[string(text)]; ok {
-		return s
+var memorySeed = maphash.MakeSeed()
+
+// find returns what was made of a text with a hash, or nil. It is good until the
+// next text is added.
+func (m *memory[V]) find(hash uint64, text []byte, how escaping) *V {
+	if m.n == 0 {
+		return nil
 	}
-	if t.known == nil || len(t.known) >= maxNames || t.bytes > maxNameBytes {
-		*t = names{known: make(map[string]string)}
+	mask := uint64(len(m.slots) - 1)
+	for i := hash & mask; ; i = (i + 1) & mask {
+		switch s := &m.slots[i]; {
+		case s.hash == hash && s.text == string(text) && s.how == how && s.used:
+			return &s.made
+		case !s.used:
+			return nil
+		}
+	}
+}
+
+func (m *memory[V]) add(hash uint64, text string, how escaping, made V) *V {
+	if m.n >= maxTexts || m.bytes > maxTextBytes {
+		clear(m.slots)
+		m.n, m.bytes = 0, 0
+	}
+	if 2*m.n >= len(m.slots) {
+		old := m.slots
+		m.slots = make([]remembered[V], max(16, 4*len(old)))
+		for i := range old {
+			if old[i].used {
+				*m.free(old[i].hash) = old[i]
+			}
+		}
+	}
+	m.n++
+	m.bytes += len(text)
+	s := m.free(hash)
+	*s = remembered[V]{hash, text, how, true, made}
+	return &s.made
+}
+
+func (m *memory[V]) free(hash uint64) *remembered[V] {
+	mask := uint64(len(m.slots) - 1)
+	i := hash & mask
+	for m.slots[i].used {
+		i = (i + 1) & mask
+	}
+	return &m.slots[i]
+}
+
+// A names table gives equal texts one string.
+type names struct{ memory[string] }
+
+func (t *names) intern(text []byte) string {
+	hash := maphash.Bytes(memorySeed, text)
+	if s := t.find(hash, text, verbatim); s != nil {
+		return *s
 	}
 	s := string(text)
-	t.known[s] = s
-	t.bytes += len(s)
-	return s
+	return *t.add(hash, s, verbatim, s)
 }
 
 // addrPort returns the end at text and port; a null address gives an invalid
@@ -203,12 +275,10 @@ func addrPort(addrField string, addr []byte, portField string, port []byte) (net
 	return netip.AddrPortFrom(a, p), nil
 }
 
-func isNullBytes(text []byte) bool {
-	if len(text) > len("Unknown") {
-		return false
-	}
-	return isNull(string(text))
-}
+// maxNull is the length of the longest text that stands for nothing.
+const maxNull = uint32(len("Unknown"))
+
+func isNullBytes(text []byte) bool { return len(text) <= int(maxNull) && isNull(string(text)) }
 
 // portless returns the end with port 0.
 func portless(end netip.AddrPort) netip.AddrPort {

@@ -3,6 +3,9 @@ package flow
 import (
 	"bytes"
 	"errors"
+	"hash/maphash"
+	"math"
+	"net/netip"
 	"time"
 
 	"github.com/endoflow/endoflow/internal/flatjson"
@@ -33,12 +36,21 @@ type NVM struct {
 	// the format's own.
 	Devices *Devices
 
-	names   names
-	systems map[string]OS // by osn, and by udid where the table knew
-	text    [nvmKeys][]byte
-	scratch []byte
-	each    func(key []byte, v flatjson.Value) error
+	scanner *flatjson.Scanner
+	line    []byte                 // the one read last
+	spans   [nvmKeys]flatjson.Span // its fields
+	how     escaping               // of its escaped values
+	scratch []byte                 // what they say
+
+	// What the texts of the fields were made into.
+	devices, apps, parents, executions, hosts memory[string]
+	paths                                     memory[imagePath]
+	hashes                                    memory[digest]
+	systems                                   memory[OS]
 }
+
+// An imagePath is the path of an image and its base name.
+type imagePath struct{ path, base string }
 
 // The fields that are read.
 const (
@@ -79,70 +91,13 @@ var nvmNames = [nvmKeys]string{
 	"ibc", "obc", "fsg", "puid", "vsn", "osn", "osv", "ose", "iid", "ii", "it", "in",
 }
 
-// nvmKey returns the number of a key, or -1.
-func nvmKey(key []byte) int {
-	switch string(key) {
-	case "pr":
-		return nvmPR
-	case "sa":
-		return nvmSA
-	case "sp":
-		return nvmSP
-	case "da":
-		return nvmDA
-	case "dp":
-		return nvmDP
-	case "fd":
-		return nvmFD
-	case "fss":
-		return nvmFSS
-	case "fes":
-		return nvmFES
-	case "fsms":
-		return nvmFSMS
-	case "fems":
-		return nvmFEMS
-	case "hh":
-		return nvmHH
-	case "dh":
-		return nvmDH
-	case "udid":
-		return nvmUDID
-	case "pn":
-		return nvmPN
-	case "ph":
-		return nvmPH
-	case "ppath":
-		return nvmPPATH
-	case "ppn":
-		return nvmPPN
-	case "ibc":
-		return nvmIBC
-	case "obc":
-		return nvmOBC
-	case "fsg":
-		return nvmFSG
-	case "puid":
-		return nvmPUID
-	case "vsn":
-		return nvmVSN
-	case "osn":
-		return nvmOSN
-	case "osv":
-		return nvmOSV
-	case "ose":
-		return nvmOSE
-	case "iid":
-		return nvmIID
-	case "ii":
-		return nvmII
-	case "it":
-		return nvmIT
-	case "in":
-		return nvmIN
+var nvmKey = func() map[string]int {
+	keys := make(map[string]int)
+	for k, name := range nvmNames {
+		keys[name] = k
 	}
-	return -1
-}
+	return keys
+}()
 
 func looksNVM(line []byte) bool {
 	if isObject(line) {
@@ -153,73 +108,122 @@ func looksNVM(line []byte) bool {
 
 // Decode implements [Format].
 func (n *NVM) Decode(line []byte, rec *Record) error {
-	n.text = [nvmKeys][]byte{}
-	var err error
-	if isObject(line) {
-		if n.each == nil {
-			n.each = n.member // made once: a method value is an allocation
-		}
-		err = flatjson.Object(line, n.each)
-	} else {
-		err = n.readKeyValue(line)
-	}
-	if err != nil {
-		return err
-	}
+	err := n.decodeFlow(line, rec)
 	switch {
-	case n.isFlow():
-		return n.flow(rec)
-	case n.text[nvmUDID] == nil:
+	case err == errNotFlow:
+		return n.decodeOther()
+	case err == nil && rec.OS == OSUnknown && n.Devices != nil:
+		rec.OS = n.Devices.system(rec.Device)
+	}
+	return err
+}
+
+// errNotFlow says that a line holds something else than a flow, perhaps what the
+// table of devices must know before later lines are read.
+var errNotFlow = errors.New("not a flow")
+
+// decodeFlow reads a line without the table of devices: flows in full but for
+// what the table knows, and of other records the fields.
+func (n *NVM) decodeFlow(line []byte, rec *Record) error {
+	n.line, n.scratch = line, n.scratch[:0]
+	if isObject(line) {
+		if n.scanner == nil {
+			n.scanner = flatjson.NewScanner(nvmNames[:]...)
+		}
+		n.how = jsonEscapes
+		odd, err := n.scanner.Scan(line, n.spans[:])
+		if err != nil {
+			return err
+		}
+		if odd {
+			if err := n.checkSpans(); err != nil {
+				return err
+			}
+		}
+	} else {
+		if err := n.readKeyValue(line); err != nil {
+			return err
+		}
+		if err := n.checkSpans(); err != nil {
+			return err
+		}
+	}
+	for _, key := range [...]int{nvmSA, nvmDA, nvmSP, nvmDP, nvmPR, nvmFSS, nvmPN} {
+		if n.spans[key].Present() { // only flow records have one of these
+			return n.flow(rec)
+		}
+	}
+	return errNotFlow
+}
+
+func (n *NVM) decodeOther() error {
+	has := func(key int) bool { return n.spans[key].Present() }
+	switch {
+	case !has(nvmUDID):
 		return errors.New("not an NVM record: neither fields of a flow nor a udid")
-	case isNullBytes(n.text[nvmUDID]):
+	case n.isNull(nvmUDID):
 		return Skip("NVM endpoint or interface record without a udid")
-	case n.text[nvmOSN] != nil || n.text[nvmVSN] != nil:
+	case has(nvmOSN) || has(nvmVSN):
 		return n.endpoint()
-	case n.text[nvmII] != nil || n.text[nvmIT] != nil || n.text[nvmIN] != nil:
+	case has(nvmII) || has(nvmIT) || has(nvmIN):
 		return n.networkInterface()
 	}
 	return Skip("NVM record of another kind")
 }
 
-// isFlow reports whether the record has a field that only flow records have.
-func (n *NVM) isFlow() bool {
-	for _, key := range [...]int{nvmSA, nvmDA, nvmSP, nvmDP, nvmPR, nvmFSS, nvmPN} {
-		if n.text[key] != nil {
-			return true
+// checkSpans returns an error if there is a value that no field can have.
+func (n *NVM) checkSpans() error {
+	for key, v := range n.spans {
+		switch {
+		case v.Kind == flatjson.Nested:
+			return BadField(nvmNames[key], errors.New("an object or array where a text or number belongs"))
+		case v.End-v.Start > maxText && (key != nvmPPATH || v.End-v.Start > maxPath):
+			return BadField(nvmNames[key], errLong)
 		}
 	}
-	return false
-}
-
-func (n *NVM) member(key []byte, v flatjson.Value) error {
-	k := nvmKey(key)
-	if k < 0 {
-		return nil
-	}
-	switch v.Kind {
-	case flatjson.Nested:
-		return BadField(nvmNames[k], errors.New("an object or array where a text or number belongs"))
-	case flatjson.Null:
-		n.text[k] = []byte{}
-	default:
-		return n.set(k, v.Text())
-	}
 	return nil
 }
 
-// set keeps the text of a field.
-func (n *NVM) set(key int, text []byte) error {
-	if len(text) > maxText && (key != nvmPPATH || len(text) > maxPath) {
-		return BadField(nvmNames[key], errLong)
+// isNull reports whether a field is absent, or has a text that stands for
+// nothing.
+func (n *NVM) isNull(key int) bool {
+	v := n.spans[key]
+	return v.Kind == flatjson.Null || v.End-v.Start <= maxNull && isNull(string(n.line[v.Start:v.End]))
+}
+
+// raw returns the text of a field as it stands on the line, which is what it
+// says if how is verbatim.
+func (n *NVM) raw(key int) (text []byte, how escaping) {
+	v := n.spans[key]
+	if v.Escaped {
+		how = n.how
 	}
-	n.text[key] = text
-	return nil
+	return n.line[v.Start:v.End], how
+}
+
+// text returns what a field says, good until the next line.
+func (n *NVM) text(key int) []byte {
+	raw, how := n.raw(key)
+	if how == verbatim {
+		return raw
+	}
+	start := len(n.scratch)
+	if how == jsonEscapes {
+		n.scratch = flatjson.Unescape(n.scratch, raw)
+	} else {
+		n.scratch = unescapeQuoted(n.scratch, raw)
+	}
+	return n.scratch[start:]
 }
 
 // readKeyValue reads the pairs of a syslog line; what stands before the first
 // of them (times and the collector's name) has no "=".
 func (n *NVM) readKeyValue(line []byte) error {
-	n.scratch = n.scratch[:0]
+	n.how = quotedEscapes
+	clear(n.spans[:])
+	if len(line) > math.MaxInt32 {
+		return errLong
+	}
 	for pos := 0; ; {
 		for pos < len(line) && line[pos] == ' ' {
 			pos++
@@ -234,207 +238,247 @@ func (n *NVM) readKeyValue(line []byte) error {
 		if pos == len(line) || line[pos] == ' ' {
 			continue
 		}
-		k := nvmKey(line[start:pos])
-		value, next := n.value(line, pos+1)
+		k, wanted := nvmKey[string(line[start:pos])]
+		value, next := quotedValue(line, pos+1)
 		if next < 0 {
-			if k >= 0 {
-				return BadField(nvmNames[k], errors.New("a quote is not closed"))
+			if wanted {
+				return BadField(nvmNames[k], errNotClosed)
 			}
-			return errors.New("a quote is not closed")
+			return errNotClosed
 		}
-		if k >= 0 {
-			if err := n.set(k, value); err != nil {
-				return err
-			}
+		if wanted {
+			n.spans[k] = value
 		}
 		pos = next
 	}
 }
 
-// value reads the value at pos and returns the position behind it, or -1 when
-// its quote is not closed.
-func (n *NVM) value(line []byte, pos int) ([]byte, int) {
+var errNotClosed = errors.New("a quote is not closed")
+
+// quotedValue returns the value at pos of a key=value line and the position
+// behind it, or -1 when its quote is not closed.
+func quotedValue(line []byte, pos int) (v flatjson.Span, next int) {
+	span := func(start, end int, escaped bool) flatjson.Span {
+		return flatjson.Span{Start: uint32(start), End: uint32(end), Kind: flatjson.String, Escaped: escaped}
+	}
 	if pos == len(line) {
-		return []byte{}, pos
+		return span(pos, pos, false), pos
 	}
 	switch line[pos] {
 	case '"':
-		return n.doubleQuoted(line, pos+1)
+		// A backslash stands before a quote and before another backslash; before
+		// anything else it is itself, as in the paths that some collectors do not
+		// escape.
+		escaped := false
+		for i := pos + 1; i < len(line); i++ {
+			switch line[i] {
+			case '"':
+				return span(pos+1, i, escaped), i + 1
+			case '\\':
+				if i+1 < len(line) && (line[i+1] == '"' || line[i+1] == '\\') {
+					escaped = true
+					i++
+				}
+			}
+		}
+		return flatjson.Span{}, -1
 	case '\'':
 		// The text may have apostrophes: the quote that closes it stands before
 		// a space or at the end.
 		for i := pos + 1; i < len(line); i++ {
 			if line[i] == '\'' && (i+1 == len(line) || line[i+1] == ' ') {
-				return line[pos+1 : i], i + 1
+				return span(pos+1, i, false), i + 1
 			}
 		}
-		return nil, -1
+		return flatjson.Span{}, -1
 	}
 	end := len(line)
 	if i := bytes.IndexByte(line[pos:], ' '); i >= 0 {
 		end = pos + i
 	}
-	return line[pos:end], end
+	return span(pos, end, false), end
 }
 
-// doubleQuoted reads up to the closing quote. A backslash stands before a quote
-// and before another backslash; before anything else it is itself, as in the
-// paths that some collectors do not escape.
-func (n *NVM) doubleQuoted(line []byte, pos int) ([]byte, int) {
-	start, escaped := pos, false
-	for ; pos < len(line); pos++ {
-		switch line[pos] {
-		case '"':
-			if !escaped {
-				return line[start:pos], pos + 1
-			}
-			return n.unescape(line[start:pos]), pos + 1
-		case '\\':
-			if pos+1 < len(line) && (line[pos+1] == '"' || line[pos+1] == '\\') {
-				escaped = true
-				pos++
-			}
-		}
-	}
-	return nil, -1
-}
-
-func (n *NVM) unescape(text []byte) []byte {
-	start := len(n.scratch)
-	for i := 0; i < len(text); i++ {
-		if text[i] == '\\' && i+1 < len(text) && (text[i+1] == '"' || text[i+1] == '\\') {
+// unescapeQuoted appends what a text in double quotes says.
+func unescapeQuoted(text, raw []byte) []byte {
+	for i := 0; i < len(raw); i++ {
+		if raw[i] == '\\' && i+1 < len(raw) && (raw[i+1] == '"' || raw[i+1] == '\\') {
 			i++
 		}
-		n.scratch = append(n.scratch, text[i])
+		text = append(text, raw[i])
 	}
-	return n.scratch[start:]
+	return text
 }
 
+// flow makes the record of the fields. Its first error is the one of the field
+// that comes first here.
 func (n *NVM) flow(rec *Record) error {
-	var err error
-	bad := func(key int, e error) {
-		if err == nil {
-			err = BadField(nvmNames[key], e)
-		}
-	}
-	text := func(key int) []byte {
-		if isNullBytes(n.text[key]) {
-			return nil
-		}
-		return n.text[key]
-	}
-	number := func(key int) uint64 {
-		t := text(key)
-		if t == nil {
-			return 0
-		}
-		v, e := parseUint(t, 1<<64-1)
-		if e != nil {
-			bad(key, e)
-		}
-		return v
-	}
-	moment := func(milli, sec int) time.Time {
-		key, parse := milli, parseUnixMilli
-		if text(milli) == nil {
-			key, parse = sec, parseUnix
-		}
-		if text(key) == nil {
-			return time.Time{}
-		}
-		t, e := parse(text(key))
-		if e != nil {
-			bad(key, e)
-		}
-		return t
-	}
-
-	if t := text(nvmPR); t == nil {
+	if n.isNull(nvmPR) {
 		rec.Null |= NullProto
-	} else if p, e := parseUint(t, 255); e != nil {
-		bad(nvmPR, errProto)
+	} else if p, err := parseUint(n.text(nvmPR), 255); err != nil {
+		return BadField("pr", errProto)
 	} else {
 		rec.Proto = Proto(p)
 	}
-	src, e := addrPort("sa", n.text[nvmSA], "sp", n.text[nvmSP])
-	if e != nil {
-		return e
+	var err error
+	if rec.Src, err = n.end(nvmSA, nvmSP); err != nil {
+		return err
 	}
-	dst, e := addrPort("da", n.text[nvmDA], "dp", n.text[nvmDP])
-	if e != nil {
-		return e
+	if rec.Dst, err = n.end(nvmDA, nvmDP); err != nil {
+		return err
 	}
-	rec.Src, rec.Dst = src, dst
-	if !src.IsValid() {
+	if !rec.Src.IsValid() {
 		rec.Null |= NullSrc
 	}
-	if !dst.IsValid() {
+	if !rec.Dst.IsValid() {
 		rec.Null |= NullDst
 	}
-	rec.Start = moment(nvmFSMS, nvmFSS)
-	rec.End = moment(nvmFEMS, nvmFES)
-	rec.TxBytes, rec.RxBytes = number(nvmOBC), number(nvmIBC)
-
-	if t := text(nvmUDID); t != nil {
-		rec.Device = n.names.intern(t)
-	} else {
+	if rec.Start, err = n.moment(nvmFSMS, nvmFSS); err != nil {
+		return err
+	}
+	if rec.End, err = n.moment(nvmFEMS, nvmFES); err != nil {
+		return err
+	}
+	if rec.TxBytes, err = n.number(nvmOBC); err != nil {
+		return err
+	}
+	if rec.RxBytes, err = n.number(nvmIBC); err != nil {
+		return err
+	}
+	if n.isNull(nvmUDID) {
 		rec.Null |= NullDevice
-	}
-	rec.OS = n.system(rec.Device, text(nvmOSN))
-
-	if t := text(nvmPPATH); t != nil {
-		rec.App.Path = n.names.intern(t)
-	}
-	if t := text(nvmPN); t != nil {
-		rec.App.Name = n.names.intern(t)
-		if isPath(t) {
-			rec.App.Name = baseName(rec.App.Name)
-		}
-	} else if name := baseName(rec.App.Path); name != "" {
-		rec.App.Name = name
 	} else {
+		rec.Device = *recall(n, &n.devices, nvmUDID, asText)
+	}
+	if !n.isNull(nvmOSN) {
+		rec.OS = *recall(n, &n.systems, nvmOSN, func(text []byte) OS { return OSFamily(string(text)) })
+	}
+
+	image := imagePath{}
+	if !n.isNull(nvmPPATH) {
+		image = *recall(n, &n.paths, nvmPPATH, func(text []byte) imagePath {
+			path := string(text)
+			return imagePath{path, baseName(path)}
+		})
+	}
+	rec.App.Path, rec.App.Name = image.path, image.base
+	if !n.isNull(nvmPN) {
+		rec.App.Name = *recall(n, &n.apps, nvmPN, func(text []byte) string {
+			if isPath(text) {
+				return baseName(string(text))
+			}
+			return string(text)
+		})
+	} else if image.base == "" {
 		rec.Null |= NullApp
 	}
-	if t := text(nvmPPN); t != nil {
-		rec.App.Parent = n.names.intern(t)
+	if !n.isNull(nvmPPN) {
+		rec.App.Parent = *recall(n, &n.parents, nvmPPN, asText)
 	}
-	if t := text(nvmPH); t != nil {
-		sum, e := parseSHA256(t)
-		if e != nil {
-			bad(nvmPH, e)
+	if !n.isNull(nvmPH) {
+		hash := recall(n, &n.hashes, nvmPH, parseSHA256)
+		if !hash.ok {
+			return BadField("ph", errHash)
 		}
-		rec.App.SHA256 = sum
+		rec.App.SHA256 = hash.sum
 	}
-	if t := text(nvmPUID); t != nil {
-		rec.Execution = n.names.intern(t)
+	if !n.isNull(nvmPUID) {
+		rec.Execution = *recall(n, &n.executions, nvmPUID, asText)
 	}
 	for _, key := range [...]int{nvmDH, nvmHH} {
-		if t := text(key); t != nil {
-			if rec.DstName = n.hostName(t); rec.DstName != "" {
+		if !n.isNull(key) {
+			if rec.DstName = *recall(n, &n.hosts, key, hostName); rec.DstName != "" {
 				break
 			}
 		}
 	}
-	switch string(text(nvmFD)) {
-	case "1":
+	switch n.digit(nvmFD) {
+	case '1':
 		rec.Native = NativeOut
-	case "0":
+	case '0':
 		rec.Native = NativeIn
 	}
-	switch string(text(nvmFSG)) {
-	case "0":
+	switch n.digit(nvmFSG) {
+	case '0':
 		rec.Report = ReportEnd
-	case "1":
+	case '1':
 		rec.Report = ReportStart
-	case "2":
+	case '2':
 		rec.Report = ReportPeriodic
 	}
-	return err
+	return nil
 }
+
+// end returns the end of a connection at two fields; a null address gives an
+// invalid one.
+func (n *NVM) end(addr, port int) (netip.AddrPort, error) {
+	if n.isNull(addr) {
+		return netip.AddrPort{}, nil
+	}
+	a, err := parseAddr(n.text(addr))
+	if err != nil {
+		return netip.AddrPort{}, BadField(nvmNames[addr], err)
+	}
+	p := uint16(0)
+	if !n.isNull(port) {
+		if p, err = parsePort(n.text(port)); err != nil {
+			return netip.AddrPort{}, BadField(nvmNames[port], err)
+		}
+	}
+	return netip.AddrPortFrom(a, p), nil
+}
+
+func (n *NVM) number(key int) (uint64, error) {
+	if n.isNull(key) {
+		return 0, nil
+	}
+	v, err := parseUint(n.text(key), 1<<64-1)
+	if err != nil {
+		return 0, BadField(nvmNames[key], err)
+	}
+	return v, nil
+}
+
+// moment returns the time in a field of milliseconds, or where that is null, of
+// seconds.
+func (n *NVM) moment(milli, sec int) (t time.Time, err error) {
+	key := milli
+	switch {
+	case !n.isNull(milli):
+		t, err = parseUnixMilli(n.text(milli))
+	case !n.isNull(sec):
+		key = sec
+		t, err = parseUnix(n.text(sec))
+	}
+	if err != nil {
+		return time.Time{}, BadField(nvmNames[key], err)
+	}
+	return t, nil
+}
+
+// digit returns the only character of a field, or 0.
+func (n *NVM) digit(key int) byte {
+	if v := n.spans[key]; v.End-v.Start == 1 {
+		return n.line[v.Start]
+	}
+	return 0
+}
+
+// recall returns what make made of a field's text, now or earlier.
+func recall[V any](n *NVM, m *memory[V], key int, make func(text []byte) V) *V {
+	raw, how := n.raw(key)
+	hash := maphash.Bytes(memorySeed, raw)
+	if v := m.find(hash, raw, how); v != nil {
+		return v
+	}
+	return m.add(hash, string(raw), how, make(n.text(key)))
+}
+
+func asText(text []byte) string { return string(text) }
 
 // hostName returns the canonical name in a host field, which may carry a port,
 // or "" if there is an address or something else in it.
-func (n *NVM) hostName(text []byte) string {
+func hostName(text []byte) string {
 	if name, port, ok := bytes.Cut(text, []byte(":")); ok {
 		if bytes.IndexByte(port, ':') >= 0 {
 			return "" // an IPv6 address
@@ -449,48 +493,17 @@ func (n *NVM) hostName(text []byte) string {
 			return ""
 		}
 	}
-	return CanonicalName(n.names.intern(text))
-}
-
-// system returns the OS that the record itself names, or that the table knows
-// of its device.
-func (n *NVM) system(device string, osn []byte) OS {
-	if osn != nil {
-		if os, ok := n.systems[string(osn)]; ok {
-			return os
-		}
-		os := OSFamily(string(osn))
-		n.remember(string(osn), os)
-		return os
-	}
-	if n.Devices == nil || device == "" {
-		return OSUnknown
-	}
-	if os, ok := n.systems[device]; ok {
-		return os
-	}
-	d, ok := n.Devices.Lookup(device)
-	if ok && d.OS != OSUnknown {
-		n.remember(device, d.OS)
-	}
-	return d.OS
-}
-
-func (n *NVM) remember(key string, os OS) {
-	if n.systems == nil || len(n.systems) >= maxNames {
-		n.systems = make(map[string]OS)
-	}
-	n.systems[key] = os
+	return CanonicalName(string(text))
 }
 
 func (n *NVM) endpoint() error {
-	d := Device{ID: string(n.text[nvmUDID])}
+	d := Device{ID: string(n.text(nvmUDID))}
 	for _, f := range [...]struct {
 		key  int
 		text *string
 	}{{nvmVSN, &d.Host}, {nvmOSN, &d.OSName}, {nvmOSV, &d.OSVersion}, {nvmOSE, &d.OSEdition}} {
-		if !isNullBytes(n.text[f.key]) {
-			*f.text = string(n.text[f.key])
+		if !n.isNull(f.key) {
+			*f.text = string(n.text(f.key))
 		}
 	}
 	d.Host = CanonicalName(d.Host)
@@ -507,19 +520,19 @@ func (n *NVM) networkInterface() error {
 		key   int
 		field *uint32
 	}{{nvmIID, &i.ID}, {nvmII, &i.Index}, {nvmIT, &i.Type}} {
-		if isNullBytes(n.text[f.key]) {
+		if n.isNull(f.key) {
 			continue
 		}
-		v, err := parseUint(n.text[f.key], 1<<32-1)
+		v, err := parseUint(n.text(f.key), 1<<32-1)
 		if err != nil {
 			return BadField(nvmNames[f.key], err)
 		}
 		*f.field = uint32(v)
 	}
-	if !isNullBytes(n.text[nvmIN]) {
-		i.Name = string(n.text[nvmIN])
+	if !n.isNull(nvmIN) {
+		i.Name = string(n.text(nvmIN))
 	}
-	n.table().Add(Device{ID: string(n.text[nvmUDID]), Interfaces: []Interface{i}})
+	n.table().Add(Device{ID: string(n.text(nvmUDID)), Interfaces: []Interface{i}})
 	return Skip("NVM interface record")
 }
 
