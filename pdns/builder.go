@@ -3,11 +3,11 @@ package pdns
 import (
 	"cmp"
 	"context"
-	"math"
+	"errors"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
-	"strings"
-	"time"
 )
 
 // DefaultMaxNames is the most names of an address where [Builder.MaxNames] is 0.
@@ -16,12 +16,11 @@ const DefaultMaxNames = 100_000
 // A Builder gathers records and makes an [Index] of them. The zero value is
 // ready. It is for one goroutine; several, each with a part of the input, are
 // joined with [Builder.Merge]. Neither the order of the input nor its division
-// among Builders makes a difference to the Index.
+// among Builders makes a difference to the Index, nor does the memory limit.
 //
-// Its memory is in proportion to what it keeps of distinct names, of distinct
-// pairs of address and name (about 60 bytes each) and of distinct CNAME rows. A
-// repeated record costs none. Distinct names, addresses and pairs are limited
-// to 2^31 each; records beyond are dropped.
+// Its memory is in proportion to what it keeps of distinct names (about 45 bytes
+// each), of distinct pairs of address and name (about 50) and of distinct CNAME
+// rows (about 20). A repeated record costs none.
 type Builder struct {
 	// Filter, if not nil, thins the rows: those of an address that it has not
 	// are left out. CNAME rows are kept, since any of them may turn out to lead
@@ -34,12 +33,27 @@ type Builder struct {
 	// one owner. 0: [DefaultMaxNames].
 	MaxNames int
 
-	names names
-	addrs numbers[[16]byte]
-	asked pairs           // from messages
-	rows  pairs           // from rows: addresses with their owners
-	edges numbers[uint64] // CNAME rows: target<<32 | owner
-	stats BuilderStats
+	// Memory is how many bytes the Builder keeps to, the Filter not counted; 0
+	// is no limit. Half of it is for what is gathered, which goes to a file when
+	// there is more, sorted; the other half is for sorting and merging, and for
+	// what the garbage collector has not found yet. Less than 256 KiB is taken
+	// for that. An Index that would not fit is one of a file.
+	Memory int64
+
+	// Dir is the folder for such files. "" is os.TempDir(). They go with
+	// [Builder.Close], and where a file may lose its name while it is open, as
+	// soon as the process ends, however it does. What may be left of them
+	// otherwise is called endoflow-pdns-*.tmp.
+	Dir string
+
+	tables tables
+	runs   []run
+	file   *scratch   // for runs
+	files  []*scratch // of runs that came by Merge
+	added  int        // records by Add, to look at the memory now and then
+	passed passRate
+	stats  BuilderStats
+	err    error // the first; nothing is added after it
 }
 
 // BuilderStats says what became of the records added.
@@ -52,8 +66,16 @@ type BuilderStats struct {
 	CNAMEs    int64 // of type CNAME
 
 	// Dropped are of other types, or have an unusable address or name (empty,
-	// over 255 bytes), or found the Builder full.
+	// over 255 bytes).
 	Dropped int64
+
+	// FilterTests is how often the Filter was asked. It is not asked about an
+	// address known already where most rows pass it. Runs is how many sorted
+	// runs went to files, and Spilled their bytes. These three depend on the
+	// division of the input, and the others do not.
+	FilterTests int64
+	Runs        int64
+	Spilled     int64
 }
 
 // Stats returns what became of the records added so far.
@@ -66,6 +88,13 @@ func (b *Builder) Stats() BuilderStats { return b.stats }
 // asked for by the CNAME rows.
 func (b *Builder) Add(rec Record) {
 	b.stats.Rows++
+	if b.added++; b.added%64 == 0 && b.Full() {
+		b.Flush()
+	}
+	if b.err != nil {
+		b.stats.Dropped++
+		return
+	}
 	if rec.RRType == CNAME {
 		if b.addCNAME(&rec) {
 			b.stats.CNAMEs++
@@ -75,15 +104,17 @@ func (b *Builder) Add(rec Record) {
 		return
 	}
 	addr, ok := rec.Addr()
-	switch {
-	case !ok:
+	if !ok {
 		b.stats.Dropped++
-	case b.Filter != nil && !b.Filter.MayContain(addr):
+		return
+	}
+	var id [1]AddrID
+	if b.AddrIDs(id[:], []netip.Addr{addr}); id[0] == 0 {
 		b.stats.Addresses++
 		b.stats.Thinned++
-	case b.addAddr(addr, &rec):
+	} else if b.addAddr(uint32(id[0]-1), &rec) {
 		b.stats.Addresses++
-	default:
+	} else {
 		b.stats.Dropped++
 	}
 }
@@ -94,22 +125,22 @@ func (b *Builder) addCNAME(rec *Record) bool {
 		return false
 	}
 	target, err := canonical(rec.RData)
-	if err != nil || b.full() {
+	if err != nil {
 		return false
 	}
 	if rec.Query == "" && owner != target {
-		b.addEdge(b.names.add(target), b.names.add(owner))
+		b.addEdge(b.tables.names.add(target), b.tables.names.add(owner))
 	}
 	return true
 }
 
 func (b *Builder) addEdge(target, owner uint32) {
-	b.edges.add(uint64(target)<<32 | uint64(owner))
+	b.tables.edges.add(uint64(target)<<32 | uint64(owner))
 }
 
-func (b *Builder) addAddr(addr netip.Addr, rec *Record) bool {
+func (b *Builder) addAddr(addr uint32, rec *Record) bool {
 	owner, err := canonical(rec.RRName)
-	if err != nil || b.full() {
+	if err != nil {
 		return false
 	}
 	query := ""
@@ -118,13 +149,12 @@ func (b *Builder) addAddr(addr netip.Addr, rec *Record) bool {
 			return false
 		}
 	}
-	a, _ := b.addrs.add(addr.As16())
 	s := spanOf(rec.TimeFirst, rec.TimeLast, rec.Count)
-	o := b.names.add(owner)
+	o := b.tables.names.add(owner)
 	if query == "" {
-		b.rows.add(a, o, 0, s)
+		b.tables.rows.add(addr, o, 0, s)
 	} else {
-		b.addAsked(a, o, b.names.add(query), s)
+		b.addAsked(addr, o, b.tables.names.add(query), s)
 	}
 	return true
 }
@@ -133,187 +163,249 @@ func (b *Builder) addAddr(addr netip.Addr, rec *Record) bool {
 // asked for.
 func (b *Builder) addAsked(addr, owner, query uint32, s span) {
 	if owner == query {
-		b.asked.add(addr, owner, Asked, s)
+		b.tables.asked.add(addr, owner, Asked, s)
 		return
 	}
-	b.asked.add(addr, owner, Owned, s)
-	b.asked.add(addr, query, ViaCNAME, s)
+	b.tables.asked.add(addr, owner, Owned, s)
+	b.tables.asked.add(addr, query, ViaCNAME, s)
 }
 
-// full reports whether a record might not find room.
-func (b *Builder) full() bool {
-	return b.names.full() || b.addrs.full() || b.asked.keys.full() || b.rows.keys.full() || b.edges.full()
-}
-
-// Merge adds what other has gathered, which it leaves as it is. What one
-// Builder's Filter has let go is gone, so that all should have the same.
+// Merge adds what other has gathered, which it leaves as it is but for a
+// [Builder.Flush]. What one Builder's Filter has let go is gone, so that all
+// should have the same.
 func (b *Builder) Merge(other *Builder) {
-	b.stats.Rows += other.stats.Rows
-	b.stats.Addresses += other.stats.Addresses
-	b.stats.Thinned += other.stats.Thinned
-	b.stats.CNAMEs += other.stats.CNAMEs
-	b.stats.Dropped += other.stats.Dropped
-
-	names := make([]uint32, len(other.names.keys))
-	for i, name := range other.names.keys {
-		names[i] = b.names.add(name)
+	err := cmp.Or(b.Flush(), other.Flush())
+	if b.err == nil {
+		b.err = err
 	}
-	addrs := make([]uint32, len(other.addrs.keys))
-	for i, addr := range other.addrs.keys {
-		addrs[i], _ = b.addrs.add(addr)
+	b.stats.add(&other.stats)
+	b.runs = append(b.runs, other.runs...)
+	for _, f := range append(slices.Clone(other.files), other.file) {
+		if f != nil && f != b.file && !slices.Contains(b.files, f) {
+			f.owners.Add(1)
+			b.files = append(b.files, f)
+		}
 	}
-	b.asked.merge(&other.asked, addrs, names)
-	b.rows.merge(&other.rows, addrs, names)
-	for _, e := range other.edges.keys {
-		b.edges.add(uint64(names[e>>32])<<32 | uint64(names[uint32(e)]))
+	if b.Full() {
+		b.spill()
 	}
 }
 
-// pairs are sums over records by address and name.
-type pairs struct {
-	keys     numbers[uint64] // address<<32 | name
-	evidence []Evidence      // by the key's number, as spans
-	spans    []span
+func (s *BuilderStats) add(other *BuilderStats) {
+	s.Rows += other.Rows
+	s.Addresses += other.Addresses
+	s.Thinned += other.Thinned
+	s.CNAMEs += other.CNAMEs
+	s.Dropped += other.Dropped
+	s.FilterTests += other.FilterTests
+	s.Runs += other.Runs
+	s.Spilled += other.Spilled
 }
 
-func (p *pairs) add(addr, name uint32, e Evidence, s span) {
-	n, isNew := p.keys.add(uint64(addr)<<32 | uint64(name))
-	if isNew {
-		p.evidence = append(p.evidence, e)
-		p.spans = append(p.spans, s)
+// minMemory is the least that Builder.Memory is taken for.
+const minMemory = 256 << 10
+
+// limit returns Memory as it is used.
+func (b *Builder) limit() int64 { return max(b.Memory, minMemory) }
+
+// Full reports whether the Builder has come to its limit of memory. Add then
+// calls [Builder.Flush] by itself; a source that adds rows of numbers is to ask
+// now and then, and to call it.
+func (b *Builder) Full() bool {
+	return b.tables.full() || b.Memory > 0 && b.tables.size()+b.inMemory() > b.limit()/2
+}
+
+// inMemory returns the bytes of the runs in memory.
+func (b *Builder) inMemory() (n int64) {
+	for i := range b.runs {
+		for _, s := range b.runs[i].segments() {
+			if s.file == nil {
+				n += s.size
+			}
+		}
+	}
+	return n
+}
+
+// Flush sorts what has been gathered since the last time and puts it aside: into
+// memory, in a fifth of the room, or into a file where the Builder is over its
+// limit. Every number that it has given out until then is void. Merge and Build
+// do it too; it is for several goroutines with a Builder each to do at a time
+// what the merge needs.
+//
+// An error is one of the file system, and stays: nothing can be added any more,
+// and there will be no Index.
+func (b *Builder) Flush() error {
+	if b.err != nil {
+		return b.err
+	}
+	full := b.Full()
+	if b.tables.empty() {
+		b.tables.reset()
+	} else {
+		toFile := full && b.Memory > 0
+		if toFile {
+			if b.err = b.needFile(); b.err != nil {
+				return b.err
+			}
+		}
+		var file *scratch
+		if toFile {
+			file = b.file
+		}
+		r, err := b.tables.sorted(file)
+		if b.err = err; err != nil {
+			return err
+		}
+		b.runs = append(b.runs, r)
+		if toFile {
+			b.stats.Runs++
+			b.stats.Spilled += r.size()
+			b.tables.reset() // for as much again
+		} else {
+			b.tables = tables{}
+		}
+	}
+	if full {
+		b.spill()
+	}
+	return b.err
+}
+
+func (b *Builder) needFile() (err error) {
+	if b.file == nil {
+		b.file, err = newScratch(b.Dir)
+	}
+	return err
+}
+
+// spill moves the runs in memory to the file, if there is a limit.
+func (b *Builder) spill() {
+	if b.Memory <= 0 || b.err != nil {
 		return
 	}
-	if e != 0 { // rows have none, and a cache miss less
-		p.evidence[n] |= e
-	}
-	p.spans[n].merge(s)
-}
-
-func (p *pairs) merge(other *pairs, addrs, names []uint32) {
-	for i, k := range other.keys.keys {
-		p.add(addrs[k>>32], names[uint32(k)], other.evidence[i], other.spans[i])
-	}
-}
-
-// A span is when and how often something was seen.
-type span struct {
-	first, last int64 // microseconds since 1970, or never
-	count       uint64
-}
-
-// never is the zero time.Time's place, and stands for an unknown time.
-var never = time.Time{}.UnixMicro()
-
-// spanOf returns the span of a record. One with one time only was seen then.
-func spanOf(first, last time.Time, count uint64) span {
-	s := span{first.UnixMicro(), last.UnixMicro(), max(count, 1)}
-	if s.first == never {
-		s.first = s.last
-	}
-	if s.last == never {
-		s.last = s.first
-	}
-	return s
-}
-
-func (s *span) merge(o span) {
-	if s.first == never || o.first != never && o.first < s.first {
-		s.first = o.first
-	}
-	s.last = max(s.last, o.last)
-	if s.count += o.count; s.count < o.count {
-		s.count = math.MaxUint64
+	for i := range b.runs {
+		r := &b.runs[i]
+		if r.names.file != nil || r.size() == 0 {
+			continue
+		}
+		if b.err = b.needFile(); b.err != nil {
+			return
+		}
+		for _, s := range r.segments() {
+			if b.err = s.moveTo(b.file); b.err != nil {
+				return
+			}
+		}
+		b.stats.Runs++
+		b.stats.Spilled += r.size()
 	}
 }
 
-// An entry is one name of one address on its way into the Index.
-type entry struct {
-	name     uint32
-	evidence Evidence
-	span     span
+// Close removes what the Builder has put into files, which it needs no more once
+// there is nothing more to build. A Builder without a limit of memory need not be
+// closed.
+func (b *Builder) Close() error {
+	err := b.file.release()
+	for _, f := range b.files {
+		err = cmp.Or(err, f.release())
+	}
+	*b = Builder{Filter: b.Filter, MaxNames: b.MaxNames, Memory: b.Memory, Dir: b.Dir, stats: b.stats}
+	return err
 }
 
 // Build returns the Index of what has been added. The Builder may be added to
-// and built from again. When ctx ends first, its error is returned.
+// and built from again. When ctx ends first, its error is returned; another error
+// is one of the file system.
+//
+// An Index that would not fit into Memory is one of a file in Dir, which goes
+// with its Close.
 func (b *Builder) Build(ctx context.Context) (*Index, error) {
-	limit := b.MaxNames
-	if limit <= 0 {
-		limit = DefaultMaxNames
+	m, err := b.merger(ctx)
+	if err != nil {
+		return nil, err
 	}
-	chains := newChains(b.edges.keys, b.names.keys, limit)
-	asked := groupByUpper(b.asked.keys.keys, len(b.addrs.keys))
-	rows := groupByUpper(b.rows.keys.keys, len(b.addrs.keys))
-
-	order := make([]uint32, len(b.addrs.keys))
-	for i := range order {
-		order[i] = uint32(i)
+	defer m.close()
+	if m.file == nil {
+		var w memoryImage
+		if err := m.merge(&w); err != nil {
+			return nil, err
+		}
+		return w.index(), nil
 	}
-	slices.SortFunc(order, func(i, j uint32) int {
-		return addrOf(b.addrs.keys[i]).Compare(addrOf(b.addrs.keys[j]))
-	})
-
-	x := newIndex(len(b.addrs.keys), len(b.asked.spans)+len(b.rows.spans))
-	var entries []entry
-	for i, a := range order {
-		if i%4096 == 0 && ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		entries = entries[:0]
-		for _, p := range asked.of(a) {
-			entries = append(entries, entry{uint32(b.asked.keys.keys[p]), b.asked.evidence[p], b.asked.spans[p]})
-		}
-		over := 0
-		for _, p := range rows.of(a) {
-			owner, s := uint32(b.rows.keys.keys[p]), b.rows.spans[p]
-			f := chains.roots(owner)
-			over += f.over
-			if f.roots[0] == owner {
-				entries = append(entries, entry{owner, Asked, s})
-				continue
-			}
-			entries = append(entries, entry{owner, Owned, s})
-			for _, root := range f.roots {
-				entries = append(entries, entry{root, ViaCNAME, s})
-			}
-		}
-		if len(entries) == 0 {
-			continue // AddrID gave it a number, and no row followed
-		}
-		entries = mergeEntries(entries)
-		if len(entries) > limit {
-			over += len(entries) - limit
-			slices.SortFunc(entries, func(e, f entry) int { return byCount(b.names.keys, e, f) })
-			entries = entries[:limit]
-		}
-		slices.SortFunc(entries, func(e, f entry) int { return byGroup(b.names.keys, e, f) })
-		x.add(b.addrs.keys[a], entries, b.names.keys)
-		x.dropped += over
+	file, err := newScratch(b.Dir)
+	if err != nil {
+		return nil, err
 	}
-	x.number(b.names.keys)
+	if err := m.merge(newFileImage(file.f)); err != nil {
+		file.release()
+		return nil, err
+	}
+	x, err := open(file.f, file.f.Name())
+	if err != nil {
+		file.release()
+		return nil, err
+	}
+	undo := x.mapping.undo
+	x.mapping.undo = func(data []byte) error {
+		if undo != nil {
+			err = undo(data)
+		}
+		return errors.Join(err, file.release())
+	}
 	return x, nil
 }
 
-// mergeEntries makes one entry of those with the same name.
-func mergeEntries(entries []entry) []entry {
-	slices.SortFunc(entries, func(e, f entry) int { return cmp.Compare(e.name, f.name) })
-	merged := entries[:0]
-	for _, e := range entries {
-		if n := len(merged); n > 0 && merged[n-1].name == e.name {
-			merged[n-1].evidence |= e.evidence
-			merged[n-1].span.merge(e.span)
-			continue
-		}
-		merged = append(merged, e)
+// WriteFile writes the Index of what has been added to a file, for [Open]. The
+// file is written under another name beside it, name.*.tmp, and has its name once
+// it is whole and on the disk: whenever the process or the system ends, there is
+// the old file or the new one. What such an end leaves of the other name may be
+// removed.
+func (b *Builder) WriteFile(ctx context.Context, name string) error {
+	m, err := b.merger(ctx)
+	if err != nil {
+		return err
 	}
-	return merged
+	defer m.close()
+	f, err := createBeside(name)
+	if err != nil {
+		return err
+	}
+	err = m.merge(newFileImage(f))
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = cmp.Or(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return syncDir(filepath.Dir(name))
 }
 
-// byCount orders the names seen most often first.
-func byCount(names []string, e, f entry) int {
-	return cmp.Or(cmp.Compare(f.span.count, e.span.count), strings.Compare(names[e.name], names[f.name]))
-}
-
-// byGroup orders as the Index does.
-func byGroup(names []string, e, f entry) int {
-	return cmp.Or(e.evidence.group()-f.evidence.group(), strings.Compare(names[e.name], names[f.name]))
+// merger returns the merger of the runs, after a Flush.
+func (b *Builder) merger(ctx context.Context) (*merger, error) {
+	if err := b.Flush(); err != nil {
+		return nil, err
+	}
+	b.tables = tables{}
+	m := &merger{ctx: ctx, limit: b.MaxNames, memory: b.limit(), dir: b.Dir}
+	if m.limit <= 0 {
+		m.limit = DefaultMaxNames
+	}
+	// An image and what is kept on the way to it take up to three times as much
+	// as the runs.
+	spilled := slices.ContainsFunc(b.runs, func(r run) bool { return r.names.file != nil })
+	if b.Memory > 0 && (spilled || 4*b.inMemory() > m.memory) {
+		if b.spill(); b.err != nil {
+			return nil, b.err
+		}
+		var err error
+		if m.file, err = newScratch(b.Dir); err != nil {
+			return nil, err
+		}
+	}
+	m.runs = b.runs
+	return m, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/endoflow/endoflow/pdns"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // rowRecords are records of all the kinds that a Builder tells apart: as rows
@@ -44,23 +45,17 @@ func rowRecords(n int) []pdns.Record {
 func addByNumbers(b *pdns.Builder, recs []pdns.Record) {
 	var names [][]byte
 	var addrs []netip.Addr
-	var kept []pdns.Record
 	for _, r := range recs {
+		names = append(names, []byte(r.RRName))
 		if addr, ok := r.Addr(); ok {
-			if b.Filter != nil && !b.Filter.MayContain(addr) {
-				b.Thin(1)
-				continue
-			}
 			addrs = append(addrs, addr)
 		}
-		kept = append(kept, r)
-		names = append(names, []byte(r.RRName))
 	}
 	owners, ids := make([]pdns.NameID, len(names)), make([]pdns.AddrID, len(addrs))
 	b.NameIDs(owners, names)
 	b.AddrIDs(ids, addrs)
 	var rows []pdns.Row
-	for i, r := range kept {
+	for i, r := range recs {
 		clear(names[i]) // the caller's own
 		query, _ := b.NameID([]byte(r.Query))
 		if r.RRType == pdns.CNAME {
@@ -68,8 +63,12 @@ func addByNumbers(b *pdns.Builder, recs []pdns.Record) {
 			b.AddCNAME(owners[i], target, query)
 			continue
 		}
-		rows = append(rows, pdns.Row{Addr: ids[0], Owner: owners[i], Query: query, TimeFirst: r.TimeFirst, TimeLast: r.TimeLast, Count: r.Count})
-		ids = ids[1:]
+		addr := ids[0]
+		if ids = ids[1:]; addr == 0 {
+			b.Thin(1)
+			continue
+		}
+		rows = append(rows, pdns.Row{Addr: addr, Owner: owners[i], Query: query, TimeFirst: r.TimeFirst, TimeLast: r.TimeLast, Count: r.Count})
 	}
 	b.AddRows(rows)
 }
@@ -105,7 +104,7 @@ func TestBuilderByNumbers(t *testing.T) {
 				addByNumbers(&got, recs[:m])
 				recs = recs[m:]
 			}
-			if diff := cmp.Diff(want.Stats(), got.Stats()); diff != "" {
+			if diff := cmp.Diff(want.Stats(), got.Stats(), cmpopts.IgnoreFields(pdns.BuilderStats{}, "FilterTests")); diff != "" {
 				t.Errorf("%d records: stats (-want +got):\n%s", n, diff)
 			}
 			if diff := cmp.Diff(dumpIndex(build(t, &want)), dumpIndex(build(t, &got))); diff != "" {

@@ -1,26 +1,70 @@
 package pdns
 
 import (
+	"encoding/binary"
 	"slices"
-	"strings"
+	"sort"
 )
 
 // maxChain is how many CNAME records a chain is walked back. Chains of 9 are
 // known in use (NLnetLabs/unbound issue 438); Knot Resolver follows 13.
 const maxChain = 16
 
+// An edgeTable has CNAME rows by their targets. Names are numbers, in order.
+type edgeTable struct {
+	edges   []byte // target, owner: 4 bytes each; in order
+	targets bitmap
+	start   []uint64 // of the edges whose target>>shift is the place, and the end
+	shift   uint
+}
+
+const edgeBytes = 8
+
+// newEdgeTable returns the table of edges of so many names.
+func newEdgeTable(edges []byte, names int) *edgeTable {
+	t := &edgeTable{edges: edges, targets: newBitmap(names)}
+	for names>>t.shift > len(edges)/edgeBytes/4+1 {
+		t.shift++
+	}
+	t.start = make([]uint64, names>>t.shift+2)
+	for at := 0; at < len(edges); at += edgeBytes {
+		target := binary.LittleEndian.Uint32(edges[at:])
+		t.targets.set(target)
+		t.start[target>>t.shift+1] = uint64(at + edgeBytes)
+	}
+	for i := 1; i < len(t.start); i++ {
+		t.start[i] = max(t.start[i], t.start[i-1])
+	}
+	return t
+}
+
+// appendOwners appends the owners of the CNAME rows to a target, in order.
+func (t *edgeTable) appendOwners(owners []uint32, target uint32) []uint32 {
+	if !t.targets.has(target) {
+		return owners
+	}
+	edges := t.edges[t.start[target>>t.shift]:t.start[target>>t.shift+1]]
+	first := sort.Search(len(edges)/edgeBytes, func(i int) bool {
+		return binary.LittleEndian.Uint32(edges[i*edgeBytes:]) >= target
+	})
+	for edges = edges[first*edgeBytes:]; len(edges) > 0 && binary.LittleEndian.Uint32(edges) == target; edges = edges[edgeBytes:] {
+		owners = append(owners, binary.LittleEndian.Uint32(edges[4:]))
+	}
+	return owners
+}
+
 // chains finds the names asked for behind the owner of an address row, by
 // walking CNAME rows backwards.
 type chains struct {
-	names   []string
-	sources groups // of each name as a target: the edges that point to it
-	edges   []uint64
-	limit   int // most names met on a walk
+	*edgeTable
+	limit int // most names met on a walk
 
-	seen  []uint32 // per name, the last walk that met it
-	walk  uint32
-	known map[uint32]found
+	known     map[uint32]found
+	knownSize int
 }
+
+// maxKnown is how many names the remembered walks may have found.
+const maxKnown = 1 << 20
 
 // found is the result of a walk: the names asked for, and how many names were
 // left out by the limit, at least.
@@ -29,92 +73,65 @@ type found struct {
 	over  int
 }
 
-// newChains takes edges of the form target<<32 | source.
-func newChains(edges []uint64, names []string, limit int) *chains {
-	return &chains{
-		names: names, edges: edges, limit: limit,
-		sources: groupByUpper(edges, len(names)),
-		seen:    make([]uint32, len(names)),
-		known:   make(map[uint32]found),
-	}
+func newChains(edges *edgeTable, limit int) *chains {
+	return &chains{edgeTable: edges, limit: limit, known: make(map[uint32]found)}
 }
 
-// isTarget reports whether a CNAME row points to a name.
-func (c *chains) isTarget(name uint32) bool { return len(c.sources.of(name)) > 0 }
-
 // roots returns the names that lead to owner and to which no CNAME row points;
-// owner itself where there are none: it is no target, or in a pure loop, or
+// none where there are no such names: owner is no target, or in a pure loop, or
 // every chain to it is longer than maxChain.
 //
 // The limit must not make the answer depend on the order of the input: of each
 // step's names the alphabetically first are taken.
 func (c *chains) roots(owner uint32) found {
-	if !c.isTarget(owner) {
-		return found{roots: []uint32{owner}}
+	if !c.targets.has(owner) {
+		return found{}
 	}
 	if f, ok := c.known[owner]; ok {
 		return f
 	}
 	var f found
-	c.walk++
-	c.seen[owner] = c.walk
+	seen := map[uint32]struct{}{owner: {}}
 	room := c.limit
-	step, next := []uint32{owner}, []uint32(nil)
+	step, next, owners := []uint32{owner}, []uint32(nil), []uint32(nil)
 	for range maxChain {
 		if len(step) == 0 {
 			break
 		}
 		next = next[:0]
 		for _, target := range step {
-			for _, e := range c.sources.of(target) {
-				source := uint32(c.edges[e])
-				if c.seen[source] != c.walk {
-					c.seen[source] = c.walk
-					next = append(next, source)
+			owners = c.appendOwners(owners[:0], target)
+			for _, o := range owners {
+				if _, met := seen[o]; !met {
+					seen[o] = struct{}{}
+					next = append(next, o)
 				}
 			}
 		}
 		if len(next) > room {
-			slices.SortFunc(next, func(a, b uint32) int { return strings.Compare(c.names[a], c.names[b]) })
+			slices.Sort(next)
 			f.over += len(next) - room
 			next = next[:room]
 		}
 		room -= len(next)
 		for _, name := range next {
-			if !c.isTarget(name) {
+			if !c.targets.has(name) {
 				f.roots = append(f.roots, name)
 			}
 		}
 		step, next = next, step
 	}
-	if len(f.roots) == 0 {
-		f.roots = []uint32{owner}
+	if c.knownSize += len(f.roots) + 1; c.knownSize > maxKnown {
+		clear(c.known)
+		c.knownSize = len(f.roots) + 1
 	}
 	c.known[owner] = f
 	return f
 }
 
-// groups are the places of keys, grouped by the keys' upper halves.
-type groups struct {
-	start  []uint32 // of each group in places, and the end of the last
-	places []uint32
-}
+// A bitmap is a set of names.
+type bitmap []uint64
 
-// groupByUpper groups keys whose upper halves are below n.
-func groupByUpper(keys []uint64, n int) groups {
-	g := groups{start: make([]uint32, n+2), places: make([]uint32, len(keys))}
-	for _, k := range keys {
-		g.start[k>>32+2]++
-	}
-	for i := 2; i < len(g.start); i++ {
-		g.start[i] += g.start[i-1]
-	}
-	for i, k := range keys {
-		at := &g.start[k>>32+1]
-		g.places[*at] = uint32(i)
-		*at++
-	}
-	return g
-}
-
-func (g groups) of(n uint32) []uint32 { return g.places[g.start[n]:g.start[n+1]] }
+func newBitmap(n int) bitmap       { return make(bitmap, (n+63)/64) }
+func (b bitmap) set(n uint32)      { b[n/64] |= 1 << (n % 64) }
+func (b bitmap) has(n uint32) bool { return b[n/64]>>(n%64)&1 > 0 }

@@ -8,6 +8,8 @@ import (
 	"iter"
 	"log"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing/fstest"
@@ -326,6 +328,95 @@ func ExampleIndex_NumNames() {
 	// Output: 2
 }
 
+// An Index can be kept in a file, which any number of processes may open.
+func ExampleOpen() {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	name := filepath.Join(dir, "names")
+	if err := example().WriteFile(context.Background(), name); err != nil {
+		log.Fatal(err)
+	}
+
+	index, err := pdns.Open(name)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer index.Close()
+	names, _ := index.LookupAddr(context.Background(), netip.MustParseAddr("21.0.0.1"))
+	fmt.Println(names)
+	// Output: [www.example.com]
+}
+
+// The memory limit changes where the work is done, and nothing else.
+func ExampleBuilder_WriteFile() {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	b := pdns.Builder{Memory: 256 << 20, Dir: dir}
+	defer b.Close()
+	b.Add(pdns.Record{RRName: "www.example", RRType: pdns.A, RData: "192.0.2.1"})
+	fmt.Println(b.WriteFile(context.Background(), filepath.Join(dir, "names")))
+	// Output: <nil>
+}
+
+func ExampleBuilder_Close() {
+	b := pdns.Builder{Memory: 256 << 20}
+	b.Add(pdns.Record{RRName: "www.example", RRType: pdns.A, RData: "192.0.2.1"})
+	index, err := b.Build(context.Background())
+	fmt.Println(errors.Join(err, b.Close(), index.Close()))
+	// Output: <nil>
+}
+
+// A source that adds by numbers looks at Full, and forgets its numbers when it
+// calls Flush.
+func ExampleBuilder_Flush() {
+	b := pdns.Builder{Memory: 256 << 20}
+	defer b.Close()
+	known := make(map[string]pdns.NameID)
+	for _, name := range []string{"a.example", "b.example", "a.example"} {
+		if b.Full() {
+			if err := b.Flush(); err != nil {
+				log.Fatal(err)
+			}
+			clear(known)
+		}
+		if known[name] == 0 {
+			known[name], _ = b.NameID([]byte(name))
+		}
+	}
+	fmt.Println(len(known))
+	// Output: 2
+}
+
+func ExampleBuilder_Full() {
+	b := pdns.Builder{Memory: 256 << 20}
+	fmt.Println(b.Full())
+	// Output: false
+}
+
+func ExampleIndex_Close() {
+	index, err := example().Build(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(index.Close()) // only one of a file has something to give up
+	// Output: <nil>
+}
+
+func ExampleIndex_Verify() {
+	index, err := example().Build(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(index.Verify(context.Background()))
+	// Output: <nil>
+}
+
 func ExampleIndex_Addrs() {
 	var b pdns.Builder
 	b.Add(pdns.Record{RRName: "www.example", RRType: pdns.AAAA, RData: "2001:db8::1"})
@@ -465,7 +556,7 @@ func ExampleBuilder_Build() {
 
 func ExampleBuilder_Stats() {
 	fmt.Printf("%+v\n", example().Stats())
-	// Output: {Rows:2 Addresses:1 Thinned:0 CNAMEs:1 Dropped:0}
+	// Output: {Rows:2 Addresses:1 Thinned:0 CNAMEs:1 Dropped:0 FilterTests:0 Runs:0 Spilled:0}
 }
 
 func ExampleIndex_Stats() {

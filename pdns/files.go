@@ -4,6 +4,7 @@ import (
 	"context"
 	"io/fs"
 	"iter"
+	"runtime"
 	"sync"
 
 	"github.com/endoflow/endoflow/internal/lines"
@@ -52,19 +53,26 @@ func (f *Files) Read(ctx context.Context, each func(iter.Seq2[Record, error]) er
 	}, nil, each)
 }
 
-// Fill adds the records of the files to b, whose Filter and MaxNames hold for
+// Fill adds the records of the files to b, whose Filter, Memory and Dir hold for
 // all workers. problem is told of each line or file that cannot be read, one at
 // a time and in no particular order; nil leaves it at the counts. When ctx ends
 // first, its error is returned, and b has a part of the records.
 func (f *Files) Fill(ctx context.Context, b *Builder, problem func(*ParseError)) (Counts, error) {
 	var mu sync.Mutex
+	workers := f.Workers
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
 	return f.Read(ctx, func(recs iter.Seq2[Record, error]) error {
-		mine := Builder{Filter: b.Filter, MaxNames: b.MaxNames}
+		mine := Builder{Filter: b.Filter, Memory: share(b.Memory, workers), Dir: b.Dir}
+		defer mine.Close()
 		for rec, err := range recs {
 			pe, skippable := err.(*ParseError)
 			switch {
 			case err == nil:
-				mine.Add(rec)
+				if mine.Add(rec); mine.err != nil {
+					return mine.err
+				}
 			case !skippable:
 				return err
 			case problem != nil:
@@ -73,9 +81,15 @@ func (f *Files) Fill(ctx context.Context, b *Builder, problem func(*ParseError))
 				mu.Unlock()
 			}
 		}
+		err := mine.Flush() // by all workers at a time
 		mu.Lock()
 		defer mu.Unlock()
 		b.Merge(&mine)
-		return nil
+		return err
 	})
+}
+
+// share returns what one of several workers may take of the memory.
+func share(memory int64, workers int) int64 {
+	return (memory + int64(workers) - 1) / int64(workers) // 0 is no limit
 }

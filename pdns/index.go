@@ -2,11 +2,14 @@ package pdns
 
 import (
 	"context"
-	"hash/maphash"
+	"encoding/binary"
 	"iter"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/endoflow/endoflow/internal/dense"
 )
 
 // Evidence is a set of grounds for which a name stands beside an address.
@@ -91,52 +94,34 @@ type Name struct {
 }
 
 // An Index tells the names of addresses. It is immutable and safe for
-// concurrent use. Make one with a [Builder]; the zero value has no names.
+// concurrent use. Make one with a [Builder], or open the file of one with
+// [Open]; the zero value has no names.
 //
-// Addresses are looked up unmapped and without their zones.
+// Addresses are looked up unmapped and without their zones. The names of one
+// address are in three groups, and by name within each, so that either mode's
+// names stand together:
+//
+//	| Query only | both | Owner only |
+//	|---- Query mode ---|
+//	             |---- Owner mode ---|
+//
+// In memory and in a file it is the same bytes. A lookup asks a Bloom filter
+// first, which reads 64 bytes and knows 99 % of the addresses that are not there;
+// then, as a rule, one slot, and the record of the address.
 type Index struct {
-	mode  Mode
-	addrs []addrNames // as netip.Addr sorts
-	slots []uint64    // of addrs, as in numbers
-	seed  maphash.Seed
+	mode   Mode
+	header *header // nil: no names
 
-	// The names of all addresses, one after the other. Those of one address are
-	// in three groups, and by name within each, so that either mode's names
-	// stand together:
-	//
-	//	| Query only | both | Owner only |
-	//	|---- Query mode ---|
-	//	             |---- Owner mode ---|
-	ids      []uint32 // numbers of names
-	names    []string
-	evidence []Evidence
-	spans    []span
+	ends, records, slots, bloom []byte
 
-	distinct []string // the names by number
+	// The text of the names is a string in memory, of which names are parts, and
+	// bytes in a file, of which they are copies.
+	text     string
+	fileText []byte
 
-	stats   [2]IndexStats // by mode
-	dropped int
-}
-
-// addrNames says where the names of one address stand. A hit touches one slot
-// and one of these; a miss, as a rule, a slot only, of which there are eight to
-// a cache line. With a map[netip.Addr]uint32 in place of the slots, a hit among
-// a million addresses took 1.3 times as long and a miss 2 times (2 vCPU of an
-// AMD EPYC, Go 1.26.8). With these in the slots themselves, a hit took 0.6
-// times as long, and a miss 2 to 3 times.
-type addrNames struct {
-	addr  [16]byte
-	start uint64
-	n     [3]uint32 // names in each group
-}
-
-// bounds returns where the names that count in a mode stand.
-func (a *addrNames) bounds(m Mode) (start, end uint64) {
-	if m == Owner {
-		start = a.start + uint64(a.n[0])
-		return start, start + uint64(a.n[1]) + uint64(a.n[2])
-	}
-	return a.start, a.start + uint64(a.n[0]) + uint64(a.n[1])
+	name    string // of the file
+	file    []byte // all of it
+	mapping *mapping
 }
 
 // IndexStats says how much an Index has, in its mode.
@@ -148,9 +133,10 @@ type IndexStats struct {
 
 // Stats returns how much the Index has in its mode.
 func (x *Index) Stats() IndexStats {
-	s := x.stats[x.mode]
-	s.Dropped = x.dropped
-	return s
+	if x.header == nil {
+		return IndexStats{}
+	}
+	return x.header.stats[x.mode]
 }
 
 // Mode returns a view of the same index in another mode, which shares its
@@ -166,18 +152,69 @@ func (x *Index) Mode(m Mode) *Index {
 
 // LookupAddr returns the names of an address, nil for one without names. The
 // error is always nil and ctx is not used: both are for resolvers that ask
-// elsewhere. It does not allocate.
+// elsewhere.
 //
-// The names are shared with the Index and must not be modified. In mode Query,
-// those known by ViaCNAME only come first, in mode Owner, those known by Owned
-// only come after those asked for too; within these parts they are in the order
-// of their bytes.
+// The slice is the caller's, and the only thing that is allocated; for an Index
+// of a file the text of the names is too. In mode Query, names known by ViaCNAME
+// only come first, in mode Owner, those known by Owned only come after those
+// asked for too; within these parts they are in the order of their bytes.
 func (x *Index) LookupAddr(_ context.Context, addr netip.Addr) ([]string, error) {
-	start, end := x.find(addr)
+	r, ok := x.lookup(addr)
+	if !ok {
+		return nil, nil
+	}
+	start, end := r.bounds(x.mode)
 	if start == end {
 		return nil, nil
 	}
-	return x.names[start:end:end], nil
+	return x.appendNames(make([]string, 0, end-start), r.ids[4*start:4*end]), nil
+}
+
+// appendNames appends the names of numbers, four bytes each.
+func (x *Index) appendNames(names []string, ids []byte) []string {
+	if x.file == nil {
+		for ; len(ids) >= 4; ids = ids[4:] {
+			start, end := x.boundsOf(binary.LittleEndian.Uint32(ids))
+			names = append(names, x.text[start:end])
+		}
+		return names
+	}
+	var text strings.Builder
+	size := uint64(0)
+	for at := 0; at < len(ids); at += 4 {
+		start, end := x.boundsOf(binary.LittleEndian.Uint32(ids[at:]))
+		size += end - start
+	}
+	if size > uint64(len(ids)/4*maxName) {
+		return names // corrupt
+	}
+	text.Grow(int(size))
+	for at := 0; at < len(ids); at += 4 {
+		start, end := x.boundsOf(binary.LittleEndian.Uint32(ids[at:]))
+		before := text.Len()
+		text.Write(x.fileText[start:end])
+		names = append(names, text.String()[before:])
+	}
+	return names
+}
+
+// endOf returns where the text of a name begins, which is where that of the name
+// before ends.
+func (x *Index) endOf(id uint32) uint64 {
+	return binary.LittleEndian.Uint64(x.ends[uint64(id)*endBytes:]) & (1<<40 - 1)
+}
+
+// boundsOf returns where the text of a name is, and nothing for one that there is
+// not.
+func (x *Index) boundsOf(id uint32) (start, end uint64) {
+	if uint64(id) >= x.header.names {
+		return 0, 0
+	}
+	start, end = x.endOf(id), x.endOf(id+1)
+	if start > end || end > x.header.sections[secText].size {
+		return 0, 0
+	}
+	return start, end
 }
 
 // AppendNameIDs appends the numbers of the names of an address that count in the
@@ -187,34 +224,59 @@ func (x *Index) LookupAddr(_ context.Context, addr netip.Addr) ([]string, error)
 // The numbers are those of the Index, of either mode, from 0 to below
 // [Index.NumNames]: a lower number is that of a name whose bytes come first.
 func (x *Index) AppendNameIDs(ids []uint32, addr netip.Addr) []uint32 {
-	start, end := x.find(addr)
-	return append(ids, x.ids[start:end]...)
+	r, ok := x.lookup(addr)
+	if !ok {
+		return ids
+	}
+	start, end := r.bounds(x.mode)
+	for of := r.ids[4*start : 4*end]; len(of) >= 4; of = of[4:] {
+		if id := binary.LittleEndian.Uint32(of); uint64(id) < x.header.names { // else corrupt
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
-// NameOf returns the name of a number, "" where there is none.
+// NameOf returns the name of a number, "" where there is none. For an Index of a
+// file it allocates.
 func (x *Index) NameOf(id uint32) string {
-	if int(id) >= len(x.distinct) {
+	if x.header == nil {
 		return ""
 	}
-	return x.distinct[id]
+	start, end := x.boundsOf(id)
+	if x.file != nil {
+		return string(x.fileText[start:end])
+	}
+	return x.text[start:end]
 }
 
 // NumNames returns how many names have numbers: those of all addresses, in both
 // modes.
-func (x *Index) NumNames() int { return len(x.distinct) }
+func (x *Index) NumNames() int {
+	if x.header == nil {
+		return 0
+	}
+	return int(x.header.names)
+}
 
 // Lookup returns what is known of the names of an address, in the order of
 // [Index.LookupAddr]; nil for an address without names. The slice is the
 // caller's.
 func (x *Index) Lookup(addr netip.Addr) []Name {
-	start, end := x.find(addr)
-	if start == end {
+	r, ok := x.lookup(addr)
+	if !ok {
 		return nil
 	}
-	names := make([]Name, 0, end-start)
-	for i := start; i < end; i++ {
-		s := x.spans[i]
-		names = append(names, Name{x.names[i], x.evidence[i], time.UnixMicro(s.first).UTC(), time.UnixMicro(s.last).UTC(), s.count})
+	start, end := r.bounds(x.mode)
+	entries, ok := r.entries(nil, start, end)
+	if !ok || start == end {
+		return nil
+	}
+	texts := x.appendNames(make([]string, 0, end-start), r.ids[4*start:4*end])
+	names := make([]Name, len(texts))
+	for i, text := range texts {
+		s := entries[i].span
+		names[i] = Name{text, entries[i].evidence, time.UnixMicro(s.first).UTC(), time.UnixMicro(s.last).UTC(), s.count}
 	}
 	return names
 }
@@ -223,102 +285,145 @@ func (x *Index) Lookup(addr netip.Addr) []Name {
 // netip.Addr.Compare.
 func (x *Index) Addrs() iter.Seq[netip.Addr] {
 	return func(yield func(netip.Addr) bool) {
-		for i := range x.addrs {
-			a := &x.addrs[i]
-			if start, end := a.bounds(x.mode); start < end && !yield(addrOf(a.addr)) {
+		for off := uint64(0); off < uint64(len(x.records)); {
+			r, ok := x.recordAt(off)
+			if !ok {
+				return // corrupt
+			}
+			if start, end := r.bounds(x.mode); start < end && !yield(r.addr.Addr()) {
 				return
 			}
+			off = r.end
 		}
 	}
 }
 
-// find returns where the names of an address stand.
-func (x *Index) find(addr netip.Addr) (start, end uint64) {
-	if !addr.IsValid() || len(x.slots) == 0 {
-		return 0, 0
-	}
-	key := addr.As16()
-	hash := uint32(maphash.Comparable(x.seed, key))
-	mask := len(x.slots) - 1
-	for i := int(hash) & mask; x.slots[i] != 0; i = (i + 1) & mask {
-		if uint32(x.slots[i]>>32) != hash {
-			continue
-		}
-		if a := &x.addrs[uint32(x.slots[i])-1]; a.addr == key {
-			return a.bounds(x.mode)
-		}
-	}
-	return 0, 0
+// A record is that of an address, in its parts.
+type record struct {
+	addr                 dense.Key
+	n                    [3]int // names in each group
+	ids, evidence, spans []byte
+	off, end             uint64
 }
 
-// newIndex returns an Index with room for a number of addresses, and with some
-// for pairs.
-func newIndex(addrs, pairs int) *Index {
-	slots := 2
-	for 2*slots < 3*addrs {
-		slots *= 2
-	}
-	return &Index{
-		addrs: make([]addrNames, 0, addrs),
-		slots: make([]uint64, slots),
-		seed:  maphash.MakeSeed(),
+func (r *record) num() int { return r.n[0] + r.n[1] + r.n[2] }
 
-		ids:      make([]uint32, 0, pairs),
-		names:    make([]string, 0, pairs),
-		evidence: make([]Evidence, 0, pairs),
-		spans:    make([]span, 0, pairs),
+// bounds returns which of the names count in a mode.
+func (r *record) bounds(m Mode) (start, end int) {
+	if m == Owner {
+		return r.n[0], r.num()
 	}
+	return 0, r.n[0] + r.n[1]
 }
 
-// add adds the next address, in order, with its names in order.
-func (x *Index) add(addr [16]byte, entries []entry, names []string) {
-	a := addrNames{addr: addr, start: uint64(len(x.names))}
-	for _, e := range entries {
-		x.ids = append(x.ids, e.name)
-		x.names = append(x.names, names[e.name])
-		x.evidence = append(x.evidence, e.evidence)
-		x.spans = append(x.spans, e.span)
-		a.n[e.evidence.group()]++
+// recordAt returns the record at an offset; ok is false if none can be there.
+func (x *Index) recordAt(off uint64) (r record, ok bool) {
+	if off >= uint64(len(x.records)) || uint64(len(x.records))-off < 20 {
+		return r, false
 	}
-	x.addrs = append(x.addrs, a)
-
-	hash := uint32(maphash.Comparable(x.seed, addr))
-	mask := len(x.slots) - 1
-	i := int(hash) & mask
-	for x.slots[i] != 0 {
-		i = (i + 1) & mask
+	b := x.records[off:]
+	r.addr = dense.Key{Hi: binary.BigEndian.Uint64(b), Lo: binary.BigEndian.Uint64(b[8:])}
+	at := 16
+	var counts [4]uint64
+	for i := range counts {
+		v, n := uvarint(b[at:])
+		if n <= 0 || v > uint64(len(b)) {
+			return r, false
+		}
+		counts[i] = v
+		at += n
 	}
-	x.slots[i] = uint64(hash)<<32 | uint64(len(x.addrs))
+	num := counts[0] + counts[1] + counts[2]
+	if uint64(at)+4*num+counts[1]+counts[3] > uint64(len(b)) {
+		return r, false
+	}
+	r.n = [3]int{int(counts[0]), int(counts[1]), int(counts[2])}
+	r.ids, b = b[at:at+4*int(num)], b[at+4*int(num):]
+	r.evidence, b = b[:counts[1]], b[counts[1]:]
+	r.spans = b[:counts[3]]
+	r.off, r.end = off, off+uint64(at)+4*num+counts[1]+counts[3]
+	return r, true
+}
 
-	for _, m := range []Mode{Query, Owner} {
-		if start, end := a.bounds(m); start < end {
-			x.stats[m].Addresses++
-			x.stats[m].Pairs += int(end - start)
+// entries appends the names of a part of the record; ok is false if that cannot
+// be.
+func (r *record) entries(entries []entry, start, end int) (_ []entry, ok bool) {
+	entries = slices.Grow(entries, end)[:end]
+	for i := range entries {
+		e := &entries[i]
+		e.name = binary.LittleEndian.Uint32(r.ids[4*i:])
+		switch {
+		case i < r.n[0]:
+			e.evidence = ViaCNAME
+		case i < r.n[0]+r.n[1]:
+			e.evidence = Evidence(r.evidence[i-r.n[0]])
+		default:
+			e.evidence = Owned
 		}
 	}
+	rest, ok := readSpans(r.spans, entries)
+	return entries[start:], ok && (len(rest) == 0 || end < r.num())
 }
 
-// number gives the names that some address has their numbers in order. Until then
-// ids are places in names.
-func (x *Index) number(names []string) {
-	number := make([]uint32, len(names))
-	for _, id := range x.ids {
-		number[id] = 1
+// appendRecord appends the record of an address with its entries in the order of
+// the Index.
+func appendRecord(dst []byte, addr dense.Key, entries []entry, spans []byte) (_, spansAgain []byte) {
+	b := addr.Bytes()
+	dst = append(dst, b[:]...)
+	var n [3]uint64
+	for i := range entries {
+		n[entries[i].evidence.group()]++
 	}
-	var order []uint32
-	for i, used := range number {
-		if used > 0 {
-			order = append(order, uint32(i))
+	for _, n := range n {
+		dst = binary.AppendUvarint(dst, n)
+	}
+	spans = appendSpans(spans[:0], entries)
+	dst = binary.AppendUvarint(dst, uint64(len(spans)))
+	for i := range entries {
+		dst = binary.LittleEndian.AppendUint32(dst, entries[i].name)
+	}
+	for _, e := range entries[n[0] : n[0]+n[1]] {
+		dst = append(dst, byte(e.evidence))
+	}
+	return append(dst, spans...), spans
+}
+
+// lookup returns the record of an address.
+func (x *Index) lookup(addr netip.Addr) (r record, ok bool) {
+	if !addr.IsValid() || x.header == nil {
+		return r, false
+	}
+	return x.find(dense.AddrKey(addr))
+}
+
+// find returns the record of the address of a key.
+func (x *Index) find(key dense.Key) (r record, ok bool) {
+	if len(x.bloom) == 0 {
+		return r, false
+	}
+	hash := hashAddr(key)
+	line := x.bloom[placeOf(hash, uint64(len(x.bloom)/bloomLine))*bloomLine:][:bloomLine]
+	for i, at := 0, bloomOf(hash); i < bloomBits; i, at = i+1, at>>9 {
+		if line[at>>3&63]>>(at&7)&1 == 0 {
+			return r, false
 		}
 	}
-	sortNames(order, names)
-	x.distinct = make([]string, len(order))
-	for i, n := range order {
-		number[n], x.distinct[i] = uint32(i), names[n]
+	tag := hash << (64 - tagBits) >> (64 - tagBits)
+	at := placeOf(hash, numSlots(x.header.records)) * slotBytes
+	for range uint64(x.header.longest) + 1 {
+		if at+slotBytes > uint64(len(x.slots)) {
+			break
+		}
+		s := binary.LittleEndian.Uint64(x.slots[at:])
+		if s == 0 {
+			break
+		}
+		if s>>(64-tagBits) == tag {
+			if r, ok = x.recordAt(s&(1<<40-1) - 1); ok && r.addr == key {
+				return r, true
+			}
+		}
+		at += slotBytes
 	}
-	for i, id := range x.ids {
-		x.ids[i] = number[id]
-	}
+	return record{}, false
 }
-
-func addrOf(key [16]byte) netip.Addr { return netip.AddrFrom16(key).Unmap() }

@@ -1,71 +1,62 @@
 package pdns
 
-import "hash/maphash"
+import (
+	"math/rand/v2"
+
+	"github.com/endoflow/endoflow/internal/dense"
+)
 
 // numbers gives keys consecutive numbers, from 0, in the order in which they
-// come. The zero value is empty.
-//
-// It is an open-addressing table with linear probing. A slot holds 32 bits of
-// the key's hash and the key's number plus one, so that a probe touches a key
-// only where the hashes agree, and growing touches none.
-type numbers[K comparable] struct {
-	keys  []K
+// come. The zero value is empty. It is a dense.Table whose keys take half of the
+// room: two numbers each, of which the upper half of a key is one.
+type numbers struct {
+	keys  dense.List[uint64]
 	slots []uint64 // hash<<32 | number+1; 0 is free
-	seed  maphash.Seed
+	seed  uint64
 }
 
 // maxNumbers bounds the keys of a table.
 const maxNumbers = 1 << 31
 
-// probe returns the slot of a key with a hash, or the free slot for it.
-func (t *numbers[K]) probe(hash uint32, key K) (slot int, n uint32, ok bool) {
-	mask := len(t.slots) - 1
-	for i := int(hash) & mask; ; i = (i + 1) & mask {
-		s := t.slots[i]
-		if s == 0 {
-			return i, 0, false
-		}
-		if n := uint32(s) - 1; uint32(s>>32) == hash && t.keys[n] == key {
-			return i, n, true
-		}
-	}
+func (t *numbers) hash(key uint64) uint32 {
+	x := mix(key^t.seed, 0x9e3779b97f4a7c15)
+	return uint32(mix(x^t.seed, 0xbf58476d1ce4e5b9) >> 32)
 }
 
 // add returns the number of a key, and whether it is new. There must be room
 // for it.
-func (t *numbers[K]) add(key K) (n uint32, isNew bool) {
-	if 4*(len(t.keys)+1) > 3*len(t.slots) {
+func (t *numbers) add(key uint64) (n uint32, isNew bool) {
+	if 4*(t.keys.Len()+1) > 3*len(t.slots) {
 		t.grow(2 * len(t.slots))
 	}
-	hash := uint32(maphash.Comparable(t.seed, key))
-	slot, n, ok := t.probe(hash, key)
-	if ok {
-		return n, false
+	hash := t.hash(key)
+	mask := len(t.slots) - 1
+	i := int(hash) & mask
+	for ; t.slots[i] != 0; i = (i + 1) & mask {
+		if s := t.slots[i]; uint32(s>>32) == hash && *t.keys.At(uint32(s) - 1) == key {
+			return uint32(s) - 1, false
+		}
 	}
-	n = uint32(len(t.keys))
-	t.keys = append(t.keys, key)
-	t.slots[slot] = uint64(hash)<<32 | uint64(n+1)
+	n = uint32(t.keys.Len())
+	t.keys.Append(key)
+	t.slots[i] = uint64(hash)<<32 | uint64(n+1)
 	return n, true
 }
 
-// batch is how many keys are looked up at a time by those who have many. It is
-// more than a processor has cache misses under way, and their slots fit in its
-// first cache.
-const batch = 256
+// batch is how many keys are looked up at a time by those who have many.
+const batch = dense.Batch
 
 // findAll sets found to the numbers of keys, a batch at most, plus one; to 0 for
 // a key that has none, or shares its hash with another. Each step is one of all
 // keys, so that the waits for memory of many overlap.
-func (t *numbers[K]) findAll(found *[batch]uint32, keys []K) {
+func (t *numbers) findAll(found *[batch]uint32, keys []uint64) {
 	var hashes [batch]uint32
-	if len(t.slots) > 0 {
-		for i, key := range keys {
-			hashes[i] = uint32(maphash.Comparable(t.seed, key))
-		}
+	for i, key := range keys {
+		hashes[i] = t.hash(key)
 	}
 	findSlots(found, t.slots, hashes[:len(keys)])
 	for i := range keys {
-		if n := found[i]; n != 0 && t.keys[n-1] != keys[i] {
+		if n := found[i]; n != 0 && *t.keys.At(n - 1) != keys[i] {
 			found[i] = 0
 		}
 	}
@@ -88,9 +79,9 @@ func findSlots(found *[batch]uint32, slots []uint64, hashes []uint32) {
 }
 
 // grow makes the table one of n slots, a power of two.
-func (t *numbers[K]) grow(n int) {
+func (t *numbers) grow(n int) {
 	if len(t.slots) == 0 {
-		t.seed = maphash.MakeSeed()
+		t.seed = rand.Uint64()
 	}
 	t.slots = regrow(t.slots, n)
 }
@@ -117,4 +108,13 @@ func place(slots []uint64, slot uint64) {
 }
 
 // full reports whether there may be no room for a few keys more.
-func (t *numbers[K]) full() bool { return len(t.keys) >= maxNumbers-4 }
+func (t *numbers) full() bool { return t.keys.Len() >= maxNumbers-4 }
+
+// reset empties the table, whose memory stays.
+func (t *numbers) reset() {
+	t.keys.Reset()
+	clear(t.slots)
+}
+
+// size returns the bytes that the table holds.
+func (t *numbers) size() int64 { return t.keys.Size() + 8*int64(len(t.slots)) }

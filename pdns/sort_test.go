@@ -42,7 +42,7 @@ func TestSortNames(t *testing.T) {
 		for i := range order {
 			order[i] = uint32(i)
 		}
-		sortNames(order, names)
+		sortNames(order, func(n uint32) []byte { return []byte(names[n]) })
 		got := make([]string, n)
 		for i, o := range order {
 			got[i] = names[o]
@@ -57,15 +57,16 @@ func TestSortNames(t *testing.T) {
 func BenchmarkSortNames(b *testing.B) {
 	const n = 2_000_000
 	names := sortTestNames(rand.New(rand.NewPCG(1, 2)), n)
+	texts := make([][]byte, n)
 	order := make([]uint32, n)
 	for i := range order {
-		order[i] = uint32(i)
+		order[i], texts[i] = uint32(i), []byte(names[i])
 	}
 	for _, c := range []struct {
 		name string
 		sort func([]uint32)
 	}{
-		{"prefixes", func(o []uint32) { sortNames(o, names) }},
+		{"prefixes", func(o []uint32) { sortNames(o, func(n uint32) []byte { return texts[n] }) }},
 		{"strings", func(o []uint32) {
 			slices.SortFunc(o, func(i, j uint32) int { return strings.Compare(names[i], names[j]) })
 		}},

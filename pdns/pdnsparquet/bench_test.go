@@ -39,7 +39,7 @@ func benchAddr(i uint32) netip.Addr {
 // of a passive DNS export have (a few of each on very many rows), 78 % of the
 // types A and AAAA, a share of CNAME; row groups of a million rows, dictionaries
 // that overflow to PLAIN as Spark's do.
-func benchFile(b *testing.B, n, cnames int, codec compress.Codec) []byte {
+func benchFile(b testing.TB, n, cnames int, codec compress.Codec) []byte {
 	rng := rand.New(rand.NewPCG(1, uint64(n)))
 	skew := func(n int) uint32 { return uint32(float64(n) * math.Pow(rng.Float64(), 3)) }
 	names, addrs := n/12, n/24

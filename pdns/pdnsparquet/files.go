@@ -43,7 +43,7 @@ type Files struct {
 	Progress func(pdns.Progress)
 }
 
-// Fill adds the records of the files to b, whose Filter and MaxNames hold for
+// Fill adds the records of the files to b, whose Filter, Memory and Dir hold for
 // all workers. problem is told of each row or file that cannot be read, one at a
 // time and in no particular order; nil leaves it at the counts. When ctx ends
 // first, its error is returned, and b has a part of the records.
@@ -53,7 +53,6 @@ type Files struct {
 // looked at, so that such a row is a record whatever its name.
 func (f *Files) Fill(ctx context.Context, b *pdns.Builder, problem func(*pdns.ParseError)) (pdns.Counts, error) {
 	var mu sync.Mutex
-	first := make(chan struct{}) // closed when the first worker is done with b
 	report := func(pe *pdns.ParseError) bool {
 		if problem != nil {
 			mu.Lock()
@@ -62,17 +61,14 @@ func (f *Files) Fill(ctx context.Context, b *pdns.Builder, problem func(*pdns.Pa
 		}
 		return true
 	}
-	return f.run(ctx, func(ctx context.Context, q *queue, w int, counts *pdns.Counts) error {
-		// The first worker adds to b itself, which saves the greatest merge.
-		mine := b
-		if w > 0 {
-			mine = &pdns.Builder{Filter: b.Filter, MaxNames: b.MaxNames}
-		}
+	return f.run(ctx, func(ctx context.Context, q *queue, counts *pdns.Counts) error {
+		mine := &pdns.Builder{Filter: b.Filter, Memory: share(b.Memory, f.workers()), Dir: b.Dir}
+		defer mine.Close()
 		var ids []pdns.NameID
 		var addrs []pdns.AddrID
 		var rows []pdns.Row
 		s := scan[uint32]{
-			ctx: ctx, counts: counts, filter: b.Filter,
+			ctx: ctx, counts: counts,
 			name: func(name []byte) (uint32, error) {
 				id, err := mine.NameID(name)
 				return uint32(id), err
@@ -108,13 +104,15 @@ func (f *Files) Fill(ctx context.Context, b *pdns.Builder, problem func(*pdns.Pa
 				mine.AddRows(rows)
 				return true
 			},
+			renew: func() (bool, error) {
+				if !mine.Full() {
+					return false, nil
+				}
+				return true, mine.Flush()
+			},
 		}
-		err := s.all(q, report)
-		if w == 0 {
-			close(first)
-			return err
-		}
-		<-first
+		// What can be done by all workers at a time comes before the merge.
+		err := cmp.Or(s.all(q, report), mine.Flush())
 		mu.Lock()
 		defer mu.Unlock()
 		b.Merge(mine)
@@ -132,7 +130,7 @@ func (f *Files) Fill(ctx context.Context, b *pdns.Builder, problem func(*pdns.Pa
 // The sequence can be ranged over once. Which worker gets which row group is a
 // matter of chance; with one worker the records come in the order of the files.
 func (f *Files) Read(ctx context.Context, each func(iter.Seq2[pdns.Record, error]) error) (pdns.Counts, error) {
-	return f.run(ctx, func(ctx context.Context, q *queue, w int, counts *pdns.Counts) error {
+	return f.run(ctx, func(ctx context.Context, q *queue, counts *pdns.Counts) error {
 		return each(func(yield func(pdns.Record, error) bool) {
 			s := scan[string]{
 				ctx: ctx, counts: counts,
@@ -170,7 +168,7 @@ func (f *Files) Read(ctx context.Context, each func(iter.Seq2[pdns.Record, error
 }
 
 // run has workers work and returns when all have ended.
-func (f *Files) run(ctx context.Context, work func(context.Context, *queue, int, *pdns.Counts) error) (pdns.Counts, error) {
+func (f *Files) run(ctx context.Context, work func(context.Context, *queue, *pdns.Counts) error) (pdns.Counts, error) {
 	names, err := f.list().Names()
 	if err != nil {
 		return pdns.Counts{}, err
@@ -182,14 +180,11 @@ func (f *Files) run(ctx context.Context, work func(context.Context, *queue, int,
 			q.progress.Size += info.Size()
 		}
 	}
-	workers := f.Workers
-	if workers <= 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
+	workers := f.workers()
 	counts := make([]pdns.Counts, workers)
 	g, workCtx := errgroup.WithContext(ctx)
 	for w := range workers {
-		g.Go(func() error { return work(workCtx, q, w, &counts[w]) })
+		g.Go(func() error { return work(workCtx, q, &counts[w]) })
 	}
 	err = cmp.Or(g.Wait(), ctx.Err())
 	q.close()
@@ -198,6 +193,13 @@ func (f *Files) run(ctx context.Context, work func(context.Context, *queue, int,
 		sum.Merge(c)
 	}
 	return sum, err
+}
+
+func (f *Files) workers() int {
+	if f.Workers > 0 {
+		return f.Workers
+	}
+	return runtime.GOMAXPROCS(0)
 }
 
 // list is the files as package lines has them.
@@ -383,4 +385,9 @@ func damage(name string, line int64, err error) *pdns.ParseError {
 	}
 	pe.Err = fmt.Errorf("%w: %w", pdns.ErrDamaged, err)
 	return pe
+}
+
+// share returns what one of several workers may take of the memory.
+func share(memory int64, workers int) int64 {
+	return (memory + int64(workers) - 1) / int64(workers) // 0 is no limit
 }

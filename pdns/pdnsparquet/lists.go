@@ -118,9 +118,9 @@ func (s *scan[R]) emitAll(at int64, typ pdns.Type, answers []datum[R]) error {
 			rows = append(rows, r)
 		}
 		s.block.rows = rows
-		if !s.add(rows) {
-			return errStop
-		}
+		s.counts.Lines++
+		s.counts.Records++
+		return s.addAll(rows)
 	}
 	s.counts.Lines++
 	s.counts.Records++

@@ -21,12 +21,14 @@ type scan[R comparable] struct {
 	problem func(line int64, field string, err error) bool // false ends the scan
 
 	name  func([]byte) (R, error)
-	names func(refs []R, names [][]byte) // leaves the zero R for a name that cannot be used
-	addrs func(refs []R, addrs []netip.Addr)
-	add   func([]row[R]) bool // false ends the scan
+	names func(refs []R, names [][]byte)     // leaves the zero R for a name that cannot be used
+	addrs func(refs []R, addrs []netip.Addr) // leaves the zero R for an address of which no row is wanted
+	add   func([]row[R]) bool                // false ends the scan
+	thin  func(rows int64)
 
-	filter *pdns.Filter // nil: every address counts
-	thin   func(rows int64)
+	// renew is called between rows. true says that nothing holds any more of what
+	// names and addrs have given out.
+	renew func() (bool, error)
 
 	columns      [numColumns]column
 	fields       [numColumns]*field
@@ -50,7 +52,7 @@ type row[R comparable] struct {
 }
 
 // A datum is the data of a record of type typ. One that is not kept is an
-// address that the filter has not.
+// address of which no row is wanted.
 type datum[R comparable] struct {
 	ref  R
 	typ  pdns.Type
@@ -78,6 +80,9 @@ func (m *memory[V]) set(place uint32, v V) {
 		m.values[place] = v
 	}
 }
+
+// forget forgets everything.
+func (m *memory[V]) forget() { clear(m.values) }
 
 // reset forgets everything if the column's table is another. What is no
 // dictionary is not worth remembering.
@@ -194,8 +199,7 @@ func (s *scan[R]) flat(rows int64) error {
 // wanted. The others are counted.
 func (s *scan[R]) pick(at int64, types, data []uint32) error {
 	b := &s.block
-	b.picked, b.addrs, b.targets = b.picked[:0], b.addrs[:0], b.targets[:0]
-	b.toAddrs, b.toTargets = b.toAddrs[:0], b.toTargets[:0]
+	b.picked, b.addrs, b.toAddrs = b.picked[:0], b.addrs[:0], b.toAddrs[:0]
 	thinned, others := int64(0), int64(0)
 	for i, t := range types {
 		typ := s.types.at(t) // that of null is not known
@@ -221,35 +225,56 @@ func (s *scan[R]) pick(at int64, types, data []uint32) error {
 		p := picked[R]{at: at + int64(i), place: d, data: s.data.at(d)}
 		switch {
 		case p.data.typ == typ:
+			if !p.data.keep {
+				thinned++
+				continue
+			}
 		case typ == pdns.CNAME:
 			p.data = datum[R]{typ: typ, keep: true}
-			b.targets = append(b.targets, s.columns[colRData].values.bytes(d))
-			b.toTargets = append(b.toTargets, len(b.picked))
 		default:
-			var addr netip.Addr
-			var err error
-			if p.data, addr, err = s.learnAddr(d, typ); err != nil {
+			addr, err := addrOf(s.fields[colRData], typ, s.columns[colRData].values.bytes(d))
+			if err != nil {
 				if err := s.fail(p.at, colRData, err); err != nil {
 					return err
 				}
 				continue
 			}
-			if p.data.keep {
-				b.addrs = append(b.addrs, addr)
-				b.toAddrs = append(b.toAddrs, len(b.picked))
-			}
-		}
-		if !p.data.keep {
-			thinned++
-			continue
+			p.data = datum[R]{typ: typ}
+			b.addrs = append(b.addrs, addr)
+			b.toAddrs = append(b.toAddrs, len(b.picked))
 		}
 		b.picked = append(b.picked, p)
 	}
+	thinned += s.askAddrs()
 	s.counts.Lines += thinned + others
 	s.counts.Records += thinned
 	s.counts.SkipN(skipType, others)
 	s.thin(thinned)
 	return nil
+}
+
+// askAddrs makes the addresses of picked rows known, and returns how many rows
+// are not wanted for theirs, which it drops.
+func (s *scan[R]) askAddrs() (thinned int64) {
+	b := &s.block
+	if len(b.addrs) == 0 {
+		return 0
+	}
+	refs := b.space(len(b.addrs))
+	s.addrs(refs, b.addrs)
+	var unknown R
+	for i, to := range b.toAddrs {
+		p := &b.picked[to]
+		p.data.ref, p.data.keep = refs[i], refs[i] != unknown
+		s.data.set(p.place, p.data)
+		if !p.data.keep {
+			thinned++
+		}
+	}
+	if thinned > 0 {
+		b.picked = slices.DeleteFunc(b.picked, func(p picked[R]) bool { return !p.data.keep })
+	}
+	return thinned
 }
 
 // emit adds the rows of s.block with the rest of their columns, and reports
@@ -261,10 +286,17 @@ func (s *scan[R]) emit() error {
 	}
 	b.rows = b.rows[:0]
 	names := &s.columns[colRRName]
-	for i := range b.picked {
-		b.rows = append(b.rows, row[R]{typ: b.picked[i].data.typ})
-	}
 	b.names, b.toNames = b.names[:0], b.toNames[:0]
+	b.targets, b.toTargets = b.targets[:0], b.toTargets[:0]
+	var unknown R
+	for i := range b.picked {
+		p := &b.picked[i]
+		b.rows = append(b.rows, row[R]{typ: p.data.typ})
+		if p.data.ref == unknown {
+			b.targets = append(b.targets, s.columns[colRData].values.bytes(p.place))
+			b.toTargets = append(b.toTargets, i)
+		}
+	}
 	for i := range b.picked {
 		place, err := names.place(b.picked[i].at)
 		if err != nil {
@@ -275,7 +307,6 @@ func (s *scan[R]) emit() error {
 		if place == null {
 			continue
 		}
-		var unknown R
 		if b.rows[i].owner = s.owners.at(place); b.rows[i].owner == unknown {
 			b.names = append(b.names, names.values.bytes(place))
 			b.toNames = append(b.toNames, i)
@@ -289,14 +320,15 @@ func (s *scan[R]) emit() error {
 	}
 	refs = b.space(len(b.targets))
 	s.names(refs, b.targets)
-	s.setData(refs, b.toTargets)
-	refs = b.space(len(b.addrs))
-	s.addrs(refs, b.addrs)
-	s.setData(refs, b.toAddrs)
+	for i, to := range b.toTargets {
+		p := &b.picked[to]
+		if p.data.ref = refs[i]; refs[i] != unknown {
+			s.data.set(p.place, p.data)
+		}
+	}
 	done := b.rows[:0]
 	for i := range b.picked {
 		p, r := &b.picked[i], &b.rows[i]
-		var unknown R
 		if r.data = p.data.ref; r.data == unknown && r.typ == pdns.CNAME {
 			var err error
 			if r.data, err = s.name(s.columns[colRData].values.bytes(p.place)); err != nil {
@@ -325,25 +357,28 @@ func (b *block[R]) space(n int) []R {
 	return b.refs
 }
 
-// setData makes the data of picked rows known, and remembers it.
-func (s *scan[R]) setData(refs []R, to []int) {
-	var unknown R
-	for i, to := range to {
-		p := &s.block.picked[to]
-		if p.data.ref = refs[i]; refs[i] != unknown {
-			s.data.set(p.place, p.data)
-		}
-	}
-}
-
 // flush adds rows, each of its own.
 func (s *scan[R]) flush(rows []row[R]) error {
 	s.counts.Lines += int64(len(rows))
 	s.counts.Records += int64(len(rows))
+	return s.addAll(rows)
+}
+
+// addAll adds rows, and forgets names and addresses where these hold no more.
+func (s *scan[R]) addAll(rows []row[R]) error {
 	if len(rows) > 0 && !s.add(rows) {
 		return errStop
 	}
-	return nil
+	if s.renew == nil {
+		return nil
+	}
+	again, err := s.renew()
+	if again {
+		s.owners.forget()
+		s.queries.forget()
+		s.data.forget()
+	}
+	return err
 }
 
 // learnType returns the type at a place of its column, and remembers it.
@@ -358,30 +393,20 @@ func (s *scan[R]) learnType(t uint32) (pdns.Type, error) {
 	return typ, err
 }
 
-// learnAddr returns the address at a place of the column of data. The number of
-// one that is to be kept is yet to be asked for, and only then remembered.
-func (s *scan[R]) learnAddr(d uint32, typ pdns.Type) (v datum[R], addr netip.Addr, err error) {
-	if addr, err = addrOf(s.fields[colRData], typ, s.columns[colRData].values.bytes(d)); err != nil {
-		return v, addr, err
-	}
-	v = datum[R]{typ: typ, keep: s.filter == nil || s.filter.MayContain(addr)}
-	if !v.keep {
-		s.data.set(d, v)
-	}
-	return v, addr, nil
-}
-
-// learnData returns the data at a place of its column, as of a type.
+// learnData returns the data at a place of its column, as of a type, and
+// remembers it.
 func (s *scan[R]) learnData(d uint32, typ pdns.Type) (v datum[R], err error) {
+	text := s.columns[colRData].values.bytes(d)
 	if typ == pdns.CNAME {
 		v = datum[R]{typ: typ, keep: true}
-		v.ref, err = s.name(s.columns[colRData].values.bytes(d))
+		v.ref, err = s.name(text)
 	} else {
 		var addr netip.Addr
-		if v, addr, err = s.learnAddr(d, typ); err == nil && v.keep {
+		if addr, err = addrOf(s.fields[colRData], typ, text); err == nil {
 			var ref [1]R
+			var unknown R
 			s.addrs(ref[:], []netip.Addr{addr})
-			v.ref = ref[0]
+			v = datum[R]{typ: typ, ref: ref[0], keep: ref[0] != unknown}
 		}
 	}
 	if err == nil {

@@ -1,0 +1,335 @@
+package pdns
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math/bits"
+
+	"github.com/endoflow/endoflow/internal/dense"
+)
+
+// An Index is a view of one image, which is in memory or a file mapped into it.
+//
+// FORMAT, version 1. Numbers are little-endian and unsigned but where it says
+// otherwise. Sections begin at multiples of 64 bytes; what is between is 0.
+//
+//	+--------------------------------------------------------------+
+//	| header     192 bytes                                         |
+//	|   0  magic      "endopdns"                                   |
+//	|   8  version    4 bytes: 1                                   |
+//	|  12  longest    4 bytes: most slots between an address's own |
+//	|                 slot and the one where it is                 |
+//	|  16  names      8 bytes: how many names                      |
+//	|  24  records    8 bytes: how many addresses                  |
+//	|  32  addresses, pairs in mode Query, 8 bytes each            |
+//	|  48  addresses, pairs in mode Owner, 8 bytes each            |
+//	|  64  dropped    8 bytes                                      |
+//	|  72  sections   6 times offset and size, 8 bytes each:       |
+//	|                 ends, text, records, slots, bloom, checksums |
+//	| 168  zeros      20 bytes                                     |
+//	| 188  checksum   4 bytes: CRC-32C of the bytes before         |
+//	+--------------------------------------------------------------+
+//	| ends       5 bytes a name and 5 more: where in text it       |
+//	|            begins, and at last where the text ends; 3 zeros  |
+//	+--------------------------------------------------------------+
+//	| text       the names, in the order of their bytes, without   |
+//	|            anything between                                  |
+//	+--------------------------------------------------------------+
+//	| records    of each address, in the order of netip.Addr:      |
+//	|   addr     16 bytes                                          |
+//	|   n        3 uvarints: names in each group (see Index)       |
+//	|   size     uvarint: bytes of spans                           |
+//	|   ids      4 bytes a name: its number; ascending in a group  |
+//	|   evidence 1 byte a name of the second group                 |
+//	|   spans    as appendSpans writes them                        |
+//	+--------------------------------------------------------------+
+//	| slots      8 bytes each: 0, or in the upper 24 bits the      |
+//	|            lower 24 of an address's hash, in the lower 40    |
+//	|            where in records it is, plus 1. An address's own  |
+//	|            slot is given by its hash, and it is in the first |
+//	|            free one from there on when all are added in the  |
+//	|            order of hashes                                   |
+//	+--------------------------------------------------------------+
+//	| bloom      blocks of 64 bytes, in each of which 7 bits are   |
+//	|            set for an address                                |
+//	+--------------------------------------------------------------+
+//	| checksums  4 bytes for each 64 KiB of the file before it:    |
+//	|            their CRC-32C; then that of the checksums         |
+//	+--------------------------------------------------------------+
+//
+// Compatibility: the magic and the version stay where they are. A file of
+// another version is refused, with an error that says so; it can be made again
+// from the records.
+const (
+	magic       = "endopdns"
+	version     = 1
+	headerBytes = 192
+
+	endBytes  = 5
+	endsExtra = endBytes + 3
+	slotBytes = 8
+	bloomLine = 64 // bytes
+	bloomBits = 7  // set for an address
+
+	maxRecords = 1<<40 - 2 // bytes of them
+	tagBits    = 24
+)
+
+// The sections by number.
+const (
+	secEnds = iota
+	secText
+	secRecords
+	secSlots
+	secBloom
+	secChecksums
+	numSections
+)
+
+var sectionNames = [numSections]string{"ends", "text", "records", "slots", "bloom", "checksums"}
+
+// A header is that of an image.
+type header struct {
+	longest        uint32
+	names, records uint64
+	stats          [2]IndexStats // by mode; Dropped is of both
+	sections       [numSections]struct{ off, size uint64 }
+}
+
+func (h *header) bytes() []byte {
+	b := make([]byte, headerBytes)
+	copy(b, magic)
+	le := binary.LittleEndian
+	le.PutUint32(b[8:], version)
+	le.PutUint32(b[12:], h.longest)
+	le.PutUint64(b[16:], h.names)
+	le.PutUint64(b[24:], h.records)
+	for m, s := range h.stats {
+		le.PutUint64(b[32+16*m:], uint64(s.Addresses))
+		le.PutUint64(b[40+16*m:], uint64(s.Pairs))
+	}
+	le.PutUint64(b[64:], uint64(h.stats[0].Dropped))
+	for i, s := range h.sections {
+		le.PutUint64(b[72+16*i:], s.off)
+		le.PutUint64(b[80+16*i:], s.size)
+	}
+	le.PutUint32(b[headerBytes-4:], crc32.Checksum(b[:headerBytes-4], castagnoli))
+	return b
+}
+
+// A FormatError says where in a file of an [Index] it is not what was written.
+// It is [ErrCorrupt], or says that the file is no such file.
+type FormatError struct {
+	Name   string // the file's, as given; "" of an Index in memory
+	Offset int64  // in bytes
+	Err    error  // the cause; Unwrap returns it
+}
+
+func (e *FormatError) Error() string {
+	return fmt.Sprintf("%s: offset %d: %v", e.Name, e.Offset, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *FormatError) Unwrap() error { return e.Err }
+
+func corrupt(off uint64, what string) *FormatError {
+	return &FormatError{Offset: int64(off), Err: fmt.Errorf("%w: %s", ErrCorrupt, what)}
+}
+
+var errNotIndex = errors.New("not a file of an index of names")
+
+// parseHeader reads and checks the header of a file of a size.
+func parseHeader(b []byte, size uint64) (h header, err *FormatError) {
+	le := binary.LittleEndian
+	switch {
+	case len(b) < len(magic) || string(b[:len(magic)]) != magic:
+		return h, &FormatError{Err: errNotIndex}
+	case len(b) < headerBytes:
+		return h, corrupt(uint64(len(b)), "the header ends early")
+	case le.Uint32(b[8:]) != version:
+		return h, &FormatError{Offset: 8, Err: fmt.Errorf("version %d is not known", le.Uint32(b[8:]))}
+	case le.Uint32(b[headerBytes-4:]) != crc32.Checksum(b[:headerBytes-4], castagnoli):
+		return h, corrupt(headerBytes-4, "wrong checksum of the header")
+	}
+	h.longest, h.names, h.records = le.Uint32(b[12:]), le.Uint64(b[16:]), le.Uint64(b[24:])
+	for m := range h.stats {
+		h.stats[m] = IndexStats{Addresses: int(le.Uint64(b[32+16*m:])), Pairs: int(le.Uint64(b[40+16*m:])), Dropped: int(le.Uint64(b[64:]))}
+	}
+	end := uint64(headerBytes)
+	for i := range h.sections {
+		s := &h.sections[i]
+		s.off, s.size = le.Uint64(b[72+16*i:]), le.Uint64(b[80+16*i:])
+		if s.off != aligned(end) || s.size > size || s.off > size-s.size {
+			return h, corrupt(uint64(72+16*i), "the "+sectionNames[i]+" are not in the file")
+		}
+		end = s.off + s.size
+	}
+	sec := &h.sections
+	blocks := (sec[secChecksums].off + blockBytes - 1) / blockBytes
+	switch {
+	case end != size:
+		return h, corrupt(min(end, size), "the file is of another size")
+	case h.names > 1<<32 || sec[secEnds].size != h.names*endBytes+endsExtra:
+		return h, corrupt(16, "the names do not fit their section")
+	case h.records > sec[secRecords].size || sec[secRecords].size > maxRecords:
+		return h, corrupt(24, "the addresses do not fit their section")
+	case sec[secSlots].size%slotBytes != 0 || sec[secSlots].size/slotBytes < h.records || sec[secSlots].size/slotBytes > 1<<33:
+		return h, corrupt(72+16*secSlots, "the slots are not as many as the addresses need")
+	case sec[secBloom].size%bloomLine != 0 || sec[secBloom].size > 1<<38 || h.records > 0 && sec[secBloom].size == 0:
+		return h, corrupt(72+16*secBloom, "the bloom filter is not one")
+	case sec[secChecksums].size != 4*blocks+4:
+		return h, corrupt(72+16*secChecksums, "the checksums are not as many as the blocks")
+	}
+	return h, nil
+}
+
+// aligned returns the first place for a section from an offset on.
+func aligned(off uint64) uint64 { return (off + 63) &^ 63 }
+
+// hashAddr returns the hash of an address, by which its slot, its tag and its
+// bits in the Bloom filter are found.
+func hashAddr(k dense.Key) uint64 {
+	x := mix(k.Hi^0x9e3779b97f4a7c15, k.Lo^0xbf58476d1ce4e5b9)
+	y := mix(k.Lo^0x94d049bb133111eb, x^0xd6e8feb86659fd93)
+	return x + y
+}
+
+// placeOf returns which of n places is that of a hash. It grows with the hash.
+func placeOf(hash, n uint64) uint64 {
+	hi, _ := bits.Mul64(hash, n)
+	return hi
+}
+
+// bloomOf returns the bits of a hash in its block, 9 bits each.
+func bloomOf(hash uint64) uint64 { return hash * 0x9e3779b97f4a7c15 >> 1 }
+
+// setBloom sets the bits of a hash.
+func setBloom(bloom []byte, hash uint64) {
+	line := bloom[placeOf(hash, uint64(len(bloom)/bloomLine))*bloomLine:][:bloomLine]
+	for i, at := 0, bloomOf(hash); i < bloomBits; i, at = i+1, at>>9 {
+		line[at>>3&63] |= 1 << (at & 7)
+	}
+}
+
+// numSlots and bloomSize return the sizes for a number of addresses: 1.5 slots
+// and 12 bits each.
+func numSlots(addrs uint64) uint64  { return addrs*3/2 + 1 }
+func bloomSize(addrs uint64) uint64 { return (addrs*12/8/bloomLine + 1) * bloomLine }
+
+// Verify reads all of the index and compares it with its checksums, if it is one
+// of a file, and with what is true of every index: order, offsets and numbers in
+// range, every address to be found, counts. It returns a *[FormatError] that is
+// [ErrCorrupt] for the first difference, or ctx's error. It is not needed to be
+// safe: an index that is corrupt gives wrong or no names, and never panics.
+func (x *Index) Verify(ctx context.Context) error {
+	if x.header == nil {
+		return nil
+	}
+	if err := x.verify(ctx); err != nil {
+		if fe, ok := errors.AsType[*FormatError](err); ok {
+			fe.Name = x.name
+		}
+		return err
+	}
+	return nil
+}
+
+func (x *Index) verify(ctx context.Context) error {
+	h := x.header
+	if x.file != nil {
+		sec := h.sections[secChecksums]
+		sums := x.file[sec.off:][:sec.size]
+		n := len(sums) - 4
+		if binary.LittleEndian.Uint32(sums[n:]) != crc32.Checksum(sums[:n], castagnoli) {
+			return corrupt(sec.off+uint64(n), "wrong checksum of the checksums")
+		}
+		for i := 0; i < n; i += 4 {
+			if i%4096 == 0 && ctx.Err() != nil {
+				return ctx.Err()
+			}
+			off := uint64(i/4) * blockBytes
+			if binary.LittleEndian.Uint32(sums[i:]) != crc32.Checksum(x.file[off:min(off+blockBytes, sec.off)], castagnoli) {
+				return corrupt(off, "wrong checksum")
+			}
+		}
+	}
+	last := ""
+	end := uint64(0)
+	for id := range uint32(h.names) {
+		if id%65536 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		name := x.NameOf(id)
+		if at := x.endOf(id); at != end || name == "" || len(name) > maxName || id > 0 && name <= last {
+			return corrupt(h.sections[secEnds].off+uint64(id)*endBytes, "a name is out of order")
+		}
+		last = name
+		end += uint64(len(name))
+	}
+	if end != h.sections[secText].size || x.endOf(uint32(h.names)) != end {
+		return corrupt(h.sections[secText].off+end, "the names do not fill their section")
+	}
+	return x.verifyRecords(ctx)
+}
+
+func (x *Index) verifyRecords(ctx context.Context) error {
+	h := x.header
+	var stats [2]IndexStats
+	var before dense.Key
+	var entries []entry
+	records := uint64(0)
+	base := h.sections[secRecords].off
+	for off := uint64(0); off < uint64(len(x.records)); records++ {
+		if records%65536 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		r, ok := x.recordAt(off)
+		if !ok {
+			return corrupt(base+off, "a record of an address")
+		}
+		if records > 0 && compareAddrs(before, r.addr) >= 0 {
+			return corrupt(base+off, "an address is out of order")
+		}
+		before = r.addr
+		if entries, ok = r.entries(entries[:0], 0, r.num()); !ok || r.num() == 0 {
+			return corrupt(base+off, "the names of an address")
+		}
+		for i, e := range entries {
+			if uint64(e.name) >= h.names || e.evidence == 0 || e.evidence > Asked|ViaCNAME|Owned ||
+				i > 0 && (e.evidence.group() < entries[i-1].evidence.group() ||
+					e.evidence.group() == entries[i-1].evidence.group() && e.name <= entries[i-1].name) {
+				return corrupt(base+off, "the names of an address are out of order")
+			}
+		}
+		if n := r.n; n[0] > 0 && entries[n[0]-1].evidence.group() != 0 || n[2] > 0 && entries[n[0]+n[1]].evidence.group() != 2 ||
+			n[1] > 0 && (entries[n[0]].evidence.group() != 1 || entries[n[0]+n[1]-1].evidence.group() != 1) {
+			return corrupt(base+off, "the evidence of a name")
+		}
+		if found, ok := x.find(r.addr); !ok || found.off != off {
+			return corrupt(base+off, "an address is not to be found")
+		}
+		for m := range stats {
+			if start, end := r.bounds(Mode(m)); start < end {
+				stats[m].Addresses++
+				stats[m].Pairs += end - start
+			}
+		}
+		off = r.end
+	}
+	taken := uint64(0)
+	for at := 0; at < len(x.slots); at += slotBytes {
+		if binary.LittleEndian.Uint64(x.slots[at:]) != 0 {
+			taken++
+		}
+	}
+	for m := range stats {
+		stats[m].Dropped = h.stats[m].Dropped
+	}
+	if records != h.records || stats != h.stats || taken != records {
+		return corrupt(16, "the counts")
+	}
+	return nil
+}
