@@ -15,6 +15,8 @@ import (
 // a record already.
 const furtherReport = "further report of a connection"
 
+var errFurtherReport = Skip(furtherReport)
+
 // maxOpen is how many connections are kept waiting for their end: of one file
 // while it is read, and of all files, of which each has an equal part, until the
 // last is read. Beyond it each report is a record of its own. At about 400
@@ -40,24 +42,45 @@ const (
 // are: they differ from run to run, and the answer must not.
 type recent struct {
 	young, old hashSet
+	fresh      [][2]uint64 // not yet in young
+	touched    uint64
 }
 
 // maxRecent is how many hashes are remembered at least, two of each connection:
 // with its application and without. Up to twice as many are.
 const maxRecent = 1 << 17
 
+// maxFresh is how many connections are taken into the table at once, so that the
+// memory is waited for together.
+const maxFresh = 256
+
 func (r *recent) has(hash, nameless uint64) bool {
+	r.settle()
 	return r.young.has(hash, nameless) || r.old.has(hash, nameless)
 }
 
 func (r *recent) add(hash, nameless uint64) {
-	if r.young.n >= maxRecent {
-		r.young, r.old = r.old, r.young
-		clear(r.young.lines)
-		r.young.n = 0
+	if r.fresh = append(r.fresh, [2]uint64{hash, nameless}); len(r.fresh) == maxFresh {
+		r.settle()
 	}
-	r.young.add(hash, nameless)
-	r.young.add(nameless, nameless)
+}
+
+func (r *recent) settle() {
+	if len(r.fresh) > 1 {
+		for _, f := range r.fresh {
+			r.touched += r.young.touch(f[1])
+		}
+	}
+	for _, f := range r.fresh {
+		if r.young.n >= maxRecent {
+			r.young, r.old = r.old, r.young
+			clear(r.young.lines)
+			r.young.n = 0
+		}
+		r.young.add(f[0], f[1])
+		r.young.add(f[1], f[1])
+	}
+	r.fresh = r.fresh[:0]
 }
 
 // A hashSet is a set of up to maxRecent+1 hashes that are not 0. Each stands in
@@ -84,6 +107,14 @@ func (s *hashSet) slot(hash, nameless uint64) *uint64 {
 	}
 }
 
+// touch reads from where a connection's hashes are.
+func (s *hashSet) touch(nameless uint64) uint64 {
+	if s.lines == nil {
+		return 0
+	}
+	return s.lines[nameless&uint64(len(s.lines)-1)][0]
+}
+
 func (s *hashSet) has(hash, nameless uint64) bool {
 	return s.n > 0 && *s.slot(hash, nameless) == hash
 }
@@ -102,12 +133,11 @@ func (s *hashSet) add(hash, nameless uint64) {
 var hashSeed = maphash.MakeSeed()
 
 // hashesOf returns hashes of what the reports of one connection have in common:
-// device, protocol, both ends, start and application; and, as nameless, of the
+// device (its name's hash), protocol, both ends, start and application; and, as nameless, of the
 // same without the application. That is what a report without a process says,
 // such as the start report of UDP that arrives before the first answer. Two of a
 // billion connections share a hash with a probability of 3 %.
-func hashesOf(rec *Record) (full, nameless, device uint64) {
-	device = maphash.String(hashSeed, rec.Device)
+func hashesOf(rec *Record, device uint64) (full, nameless uint64) {
 	src, dst := rec.Src.Addr().As16(), rec.Dst.Addr().As16()
 	var key [56]byte
 	copy(key[:16], src[:])
@@ -121,11 +151,11 @@ func hashesOf(rec *Record) (full, nameless, device uint64) {
 	key[54] = byte(rec.Dst.Addr().BitLen())
 	nameless = max(maphash.Bytes(hashSeed, key[:]), 1)
 	if rec.App.Name == "" {
-		return nameless, nameless, device
+		return nameless, nameless
 	}
 	app := maphash.String(hashSeed, rec.App.Name)
 	hi, lo := bits.Mul64(nameless^0x9e3779b97f4a7c15, app^0xd1b54a32d192ed03)
-	return max(hi^lo^nameless, 1), nameless, device
+	return max(hi^lo^nameless, 1), nameless
 }
 
 // same reports whether two reports are of one connection. The application of
@@ -140,7 +170,7 @@ func same(a, b *Record) bool {
 type connections struct {
 	waiting map[uint64]*open // by hash
 	free    []*open
-	devices map[uint64]*deviceReports // by hash
+	devices map[uint64]*deviceState // by hash
 	recent  recent
 	ended   []uint64 // hashes of what ended here; there may be reports in another file
 	must    int      // how many of them had to be remembered
@@ -154,21 +184,34 @@ type open struct {
 	began bool // its start report is here, so that no other file has reports before it
 }
 
-// deviceReports is what is known of a device's way of reporting. By default an
-// agent sends end reports only, and to remember all of those would take memory in
+// deviceState is what is known of a device while its file is read.
+//
+// By default an agent sends end reports only, and to remember all of those would take memory in
 // proportion to the flows. Until the device has shown that it sends start reports,
 // only connections must be remembered that began before its first report in the
 // file: the start reports of the others would be in this file, if files follow
 // each other in time.
-type deviceReports struct {
-	starts bool      // it sends start or periodic reports
-	first  time.Time // of its first report here
+type deviceState struct {
+	reports bool      // it has sent one
+	starts  bool      // it sends start or periodic reports
+	first   time.Time // of its first report here
+	last    time.Time // the latest start of a connection of it that ended here
+
+	os   OS     // that the table of devices knew
+	osAt uint64 // at this state of the table
 }
 
-// add takes a report. keep says whether rec is a record now, perhaps with what
+// add takes a report of a device. keep says whether rec is a record now, perhaps with what
 // earlier reports told folded in; err what the line counts as.
-func (c *connections) add(rec *Record) (keep bool, err error) {
-	hash, nameless, device := hashesOf(rec)
+func (c *connections) add(rec *Record, d *deviceState, device uint64) (keep bool, err error) {
+	if !d.reports {
+		d.reports = true
+		d.first = rec.Start
+		if rec.End.After(rec.Start) {
+			d.first = rec.End
+		}
+	}
+	hash, nameless := hashesOf(rec, device)
 	first := c.find(hash, rec)
 	if first == nil && hash != nameless && c.waiting[hash] == nil {
 		if first = c.find(nameless, rec); first != nil {
@@ -176,11 +219,15 @@ func (c *connections) add(rec *Record) (keep bool, err error) {
 			c.waiting[hash] = first
 		}
 	}
-	if first == nil && !rec.Start.IsZero() && c.recent.has(hash, nameless) {
-		return false, Skip(furtherReport)
+	// Most connections begin after all that have ended, and need not be looked for
+	// among them, where the memory would have to be waited for.
+	if first == nil && !rec.Start.After(d.last) && !rec.Start.IsZero() && c.recent.has(hash, nameless) {
+		return false, errFurtherReport
 	}
-	d := c.device(device, rec)
 	if rec.Report == ReportEnd {
+		if rec.Start.After(d.last) {
+			d.last = rec.Start
+		}
 		c.recent.add(hash, nameless)
 		c.noteEnd(rec, d, first != nil && first.began, hash)
 		if first == nil {
@@ -190,14 +237,14 @@ func (c *connections) add(rec *Record) (keep bool, err error) {
 		delete(c.waiting, hash)
 		*first = open{}
 		c.free = append(c.free, first)
-		return true, Skip(furtherReport)
+		return true, errFurtherReport
 	}
 	d.starts = true
 	began := rec.Report == ReportStart
 	if first != nil {
 		first.Record = fold(first.Record, *rec)
 		first.began = first.began || began
-		return false, Skip(furtherReport)
+		return false, errFurtherReport
 	}
 	if len(c.waiting) >= maxOpen || c.waiting[hash] != nil {
 		return true, nil
@@ -227,24 +274,22 @@ func (c *connections) find(hash uint64, rec *Record) *open {
 	return nil
 }
 
-// device returns what is known of the device of a report, by its hash.
-func (c *connections) device(hash uint64, rec *Record) *deviceReports {
+// device returns what is known of a device, and the hash of its name.
+func (c *connections) device(name string) (*deviceState, uint64) {
+	hash := maphash.String(hashSeed, name)
 	d := c.devices[hash]
 	if d == nil {
-		d = &deviceReports{first: rec.Start}
-		if rec.End.After(rec.Start) {
-			d.first = rec.End
-		}
+		d = new(deviceState)
 		if c.devices == nil {
-			c.devices = make(map[uint64]*deviceReports)
+			c.devices = make(map[uint64]*deviceState)
 		}
 		c.devices[hash] = d
 	}
-	return d
+	return d, hash
 }
 
 // noteEnd remembers a connection that has ended, for the sake of other files.
-func (c *connections) noteEnd(rec *Record, d *deviceReports, began bool, hash uint64) {
+func (c *connections) noteEnd(rec *Record, d *deviceState, began bool, hash uint64) {
 	switch must := !began && (d.starts || !rec.Start.After(d.first)); {
 	case must && c.must < maxMust:
 		c.must++
@@ -362,7 +407,7 @@ func (p *pending) rest(counts *Counts) []Record {
 	}
 	var recs []Record
 	for _, rec := range p.waiting {
-		hash, _, _ := hashesOf(&rec)
+		hash, _ := hashesOf(&rec, maphash.String(hashSeed, rec.Device))
 		if _, ended := slices.BinarySearch(p.ended, hash); ended {
 			p.further++
 		} else {

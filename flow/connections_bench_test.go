@@ -34,7 +34,8 @@ func BenchmarkConnections(b *testing.B) {
 		n := 0
 		for b.Loop() {
 			report(&rec, n, ReportEnd)
-			c.add(&rec)
+			device, hash := c.device(rec.Device)
+			c.add(&rec, device, hash)
 			n++
 		}
 	})
@@ -54,7 +55,8 @@ func BenchmarkConnections(b *testing.B) {
 			default:
 				report(&rec, n/3-1000, ReportEnd)
 			}
-			c.add(&rec)
+			device, hash := c.device(rec.Device)
+			c.add(&rec, device, hash)
 			n++
 		}
 	})

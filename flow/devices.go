@@ -43,7 +43,7 @@ const maxInterfaces = 256
 type Devices struct {
 	mu      sync.RWMutex
 	byID    map[string]*Device
-	systems atomic.Bool // an OS is known, so that it is worth to look
+	systems atomic.Uint64 // how often a device's OS became known or another
 }
 
 // Add merges what d says of d.ID into the table. Where two say different things
@@ -60,7 +60,10 @@ func (t *Devices) Add(d Device) {
 		t.byID[d.ID] = known
 	}
 	known.Host = max(known.Host, d.Host)
-	known.OS = max(known.OS, d.OS)
+	if d.OS > known.OS {
+		known.OS = d.OS
+		t.systems.Add(1)
+	}
 	known.OSName = max(known.OSName, d.OSName)
 	known.OSVersion = max(known.OSVersion, d.OSVersion)
 	known.OSEdition = max(known.OSEdition, d.OSEdition)
@@ -71,9 +74,6 @@ func (t *Devices) Add(d Device) {
 			known.Interfaces = slices.Insert(slices.Clone(known.Interfaces), at, i)
 			known.Interfaces = known.Interfaces[:min(len(known.Interfaces), maxInterfaces)]
 		}
-	}
-	if known.OS != OSUnknown {
-		t.systems.Store(true)
 	}
 }
 
@@ -90,7 +90,7 @@ func (t *Devices) Lookup(id string) (Device, bool) {
 
 // system returns the OS that is known of a device.
 func (t *Devices) system(id string) OS {
-	if !t.systems.Load() {
+	if t.systems.Load() == 0 {
 		return OSUnknown
 	}
 	t.mu.RLock()

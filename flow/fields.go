@@ -1,11 +1,14 @@
 package flow
 
 import (
+	"cmp"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"hash/maphash"
+	"math/bits"
 	"net/netip"
-	"time"
+	"strings"
 )
 
 // Causes of unreadable fields. They say what was expected and never what stood
@@ -69,6 +72,76 @@ func parseIPv4(text []byte) (netip.Addr, bool) {
 	return netip.AddrFrom4(quad), true
 }
 
+// Of a number of as many digits: what the digits before the last are worth, and
+// what it is at least without leading zeros.
+var tens, hundreds, least = [4]uint{0, 0, 10, 10}, [4]uint{0, 0, 0, 100}, [4]uint{0, 0, 10, 100}
+
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// quadAt is parseIPv4 of line[start:end], with 16 bytes at a time instead of one:
+// where addresses differ in length, each end of a number is a branch that the
+// processor guesses wrongly. It knows only addresses with 3 bytes before and 16 from start on
+// within the line; of others, and of what is none, ok is false.
+func quadAt(line []byte, start, end int) (addr netip.Addr, ok bool) {
+	n := end - start
+	if n < 7 || n > 15 || start < 3 || start+16 > len(line) {
+		return netip.Addr{}, false
+	}
+	w0 := binary.LittleEndian.Uint64(line[start:])
+	w1 := binary.LittleEndian.Uint64(line[start+8:])
+	const zeros = ones * '0' // in place of what follows the address
+	if n < 8 {
+		w0, w1 = w0&(1<<56-1)|'0'<<56, zeros
+	} else {
+		shift := uint(n-8) * 8
+		w1 = w1&(1<<shift-1) | zeros<<shift
+	}
+	// In dots and others the high bit of each byte says that it is a dot, or
+	// no digit.
+	notDot0, notDot1 := w0^ones*'.', w1^ones*'.'
+	dots0 := ^((notDot0&^highs + ones*0x7f) | notDot0) & highs
+	dots1 := ^((notDot1&^highs + ones*0x7f) | notDot1) & highs
+	d0, d1 := w0^zeros, w1^zeros
+	others0 := (d0&^highs + ones*(0x80-10) | d0) & highs
+	others1 := (d1&^highs + ones*(0x80-10) | d1) & highs
+	if others0 != dots0 || others1 != dots1 {
+		return netip.Addr{}, false
+	}
+	const gather = 0x0002040810204081 // moves the high bits of 8 bytes into one
+	dots := uint(dots0>>7*gather>>49&0xff | dots1>>7*gather>>49&0xff<<8)
+	if bits.OnesCount(dots) != 3 {
+		return netip.Addr{}, false
+	}
+	first := bits.TrailingZeros(dots)
+	dots &= dots - 1
+	second := bits.TrailingZeros(dots)
+	third := bits.TrailingZeros(dots & (dots - 1))
+
+	var quad [4]byte
+	wrong := uint(0)
+	from := 0
+	for i, to := range [4]int{first, second, third, n} {
+		length := uint(to - from)
+		at := start + to
+		ds := line[at-3 : at : at]
+		v := uint(ds[2]-'0') + tens[length&3]*uint(ds[1]-'0') + hundreds[length&3]*uint(ds[0]-'0')
+		least := [4]uint{0, 0, 10, 100}[length&3] // a number of this length without leading zeros
+		wrong |= (length - 1) &^ 3                // 0, or more than 4
+		wrong |= (length&3 - 1) &^ 3              // 4
+		wrong |= (255 - v) &^ 255                 // over 255
+		wrong |= (v - least) &^ 255               // below it
+		quad[i] = byte(v)
+		from = to + 1
+	}
+	if wrong != 0 {
+		return netip.Addr{}, false
+	}
+	return netip.AddrFrom4(quad), true
+}
+
 // parseUint reads a decimal number without sign.
 func parseUint(text []byte, limit uint64) (uint64, error) {
 	if len(text) == 0 || len(text) > 20 {
@@ -88,6 +161,37 @@ func parseUint(text []byte, limit uint64) (uint64, error) {
 	return n, nil
 }
 
+// uintAt is parseUint of line[start:end], with 8 digits at a time. It knows only
+// numbers of up to 16 digits with as many bytes before their end; of others, and of what
+// is none, ok is false.
+func uintAt(line []byte, start, end int) (n uint64, ok bool) {
+	digits := end - start
+	if digits < 1 || digits > 16 || end < 16 {
+		return 0, false
+	}
+	high := uint64(0)
+	if digits > 8 {
+		if high, ok = digitsOf(binary.LittleEndian.Uint64(line[end-16:]), digits-8); !ok {
+			return 0, false
+		}
+		digits = 8
+	}
+	low, ok := digitsOf(binary.LittleEndian.Uint64(line[end-8:]), digits)
+	return high*100_000_000 + low, ok
+}
+
+// digitsOf returns the number that the last n of 8 characters are.
+func digitsOf(w uint64, n int) (uint64, bool) {
+	w = (w ^ ones*'0') >> (64 - 8*uint(n)) << (64 - 8*uint(n))
+	if (w+ones*(0x80-10)|w)&highs != 0 {
+		return 0, false
+	}
+	w = w*10 + w>>8 // pairs, in every other byte
+	w = w&0x00ff00ff00ff00ff*100 + w>>16&0x00ff00ff00ff00ff
+	w = w&0x0000ffff0000ffff*10000 + w>>32&0x0000ffff0000ffff
+	return w & 0xffffffff, true
+}
+
 func parsePort(text []byte) (uint16, error) {
 	n, err := parseUint(text, 65535)
 	if err != nil {
@@ -99,39 +203,15 @@ func parsePort(text []byte) (uint16, error) {
 // maxUnix is the last second of the year 9999.
 const maxUnix = 253402300799
 
-// parseUnixMilli reads milliseconds since 1970. 0 is no time.
-func parseUnixMilli(text []byte) (time.Time, error) {
-	ms, err := parseUint(text, maxUnix*1000)
-	if err != nil {
-		return time.Time{}, errTime
-	}
-	if ms == 0 {
-		return time.Time{}, nil
-	}
-	return time.UnixMilli(int64(ms)).UTC(), nil
-}
-
-// parseUnix reads seconds since 1970. 0 is no time.
-func parseUnix(text []byte) (time.Time, error) {
-	s, err := parseUint(text, maxUnix)
-	if err != nil {
-		return time.Time{}, errTime
-	}
-	if s == 0 {
-		return time.Time{}, nil
-	}
-	return time.Unix(int64(s), 0).UTC(), nil
-}
-
 // A digest is a SHA-256, or what stood in its place.
 type digest struct {
 	sum [32]byte
 	ok  bool
 }
 
-func parseSHA256(text []byte) (d digest) {
+func parseSHA256(text string) (d digest) {
 	if len(text) == 64 {
-		_, err := hex.Decode(d.sum[:], text)
+		_, err := hex.Decode(d.sum[:], []byte(text))
 		d.ok = err == nil
 	}
 	return d
@@ -157,7 +237,7 @@ func baseName(path string) string {
 }
 
 // isPath reports whether a text is an absolute path, on any system.
-func isPath(text []byte) bool {
+func isPath(text string) bool {
 	return len(text) > 1 && text[0] == '/' || len(text) > 3 && text[1] == ':' && text[2] == '\\'
 }
 
@@ -173,19 +253,21 @@ const (
 // A memory keeps what was made of texts. Devices, applications and executions
 // repeat on every line: what is known need not be parsed or copied again, and the
 // lines themselves need not be kept. It starts again when it is full, so that
-// texts which never repeat do not fill the computer's. It is a table of open addressing,
-// which halves the time of a Go map here.
+// texts which never repeat do not fill the computer's. Against a Go map its table, with
+// 8 bytes a slot, stays in the cache of a core.
 type memory[V any] struct {
-	slots []remembered[V] // a power of two
-	n     int
+	slots []uint64 // the upper half of a hash, and a place in known, from 1; 0 is empty; a power of two
+	known []remembered[V]
 	bytes int
+	limit int // of known; 0 means maxTexts
+
+	chunk strings.Builder // where the texts are
 }
 
 type remembered[V any] struct {
 	hash uint64
 	text string // as written
 	how  escaping
-	used bool
 	made V
 }
 
@@ -200,48 +282,65 @@ var memorySeed = maphash.MakeSeed()
 // find returns what was made of a text with a hash, or nil. It is good until the
 // next text is added.
 func (m *memory[V]) find(hash uint64, text []byte, how escaping) *V {
-	if m.n == 0 {
+	if len(m.known) == 0 {
 		return nil
 	}
 	mask := uint64(len(m.slots) - 1)
-	for i := hash & mask; ; i = (i + 1) & mask {
-		switch s := &m.slots[i]; {
-		case s.hash == hash && s.text == string(text) && s.how == how && s.used:
-			return &s.made
-		case !s.used:
-			return nil
-		}
-	}
-}
-
-func (m *memory[V]) add(hash uint64, text string, how escaping, made V) *V {
-	if m.n >= maxTexts || m.bytes > maxTextBytes {
-		clear(m.slots)
-		m.n, m.bytes = 0, 0
-	}
-	if 2*m.n >= len(m.slots) {
-		old := m.slots
-		m.slots = make([]remembered[V], max(16, 4*len(old)))
-		for i := range old {
-			if old[i].used {
-				*m.free(old[i].hash) = old[i]
+	for i := hash & mask; m.slots[i] != 0; i = (i + 1) & mask {
+		if m.slots[i]>>32 == hash>>32 {
+			if k := &m.known[uint32(m.slots[i])-1]; k.text == string(text) && k.how == how {
+				return &k.made
 			}
 		}
 	}
-	m.n++
-	m.bytes += len(text)
-	s := m.free(hash)
-	*s = remembered[V]{hash, text, how, true, made}
-	return &s.made
+	return nil
 }
 
-func (m *memory[V]) free(hash uint64) *remembered[V] {
-	mask := uint64(len(m.slots) - 1)
+// add remembers what was made of a text that find does not find. text is from
+// copy.
+func (m *memory[V]) add(hash uint64, text string, how escaping, made V) *V {
+	if limit := cmp.Or(m.limit, maxTexts); len(m.known) >= limit || m.bytes > maxTextBytes {
+		clear(m.slots)
+		clear(m.known)
+		m.known, m.bytes = m.known[:0], 0
+	}
+	m.bytes += len(text)
+	m.known = append(m.known, remembered[V]{hash, text, how, made})
+	if 2*len(m.known) <= len(m.slots) {
+		m.place(len(m.known))
+	} else {
+		m.slots = make([]uint64, max(16, 2*len(m.slots)))
+		for i := range m.known {
+			m.place(i + 1)
+		}
+	}
+	return &m.known[len(m.known)-1].made
+}
+
+// place puts a place in known, from 1, into the slots.
+func (m *memory[V]) place(n int) {
+	hash, mask := m.known[n-1].hash, uint64(len(m.slots)-1)
 	i := hash & mask
-	for m.slots[i].used {
+	for m.slots[i] != 0 {
 		i = (i + 1) & mask
 	}
-	return &m.slots[i]
+	m.slots[i] = hash>>32<<32 | uint64(n)
+}
+
+// copy returns a text as a string, which shares its 4 KiB of memory with others
+// of the same kind: programs that keep one mostly keep all.
+func (m *memory[V]) copy(text []byte) string {
+	const chunk = 4 << 10
+	if len(text) > chunk/16 {
+		return string(text)
+	}
+	if m.chunk.Cap()-m.chunk.Len() < len(text) {
+		m.chunk = strings.Builder{}
+		m.chunk.Grow(chunk)
+	}
+	start := m.chunk.Len()
+	m.chunk.Write(text)
+	return m.chunk.String()[start:]
 }
 
 // A names table gives equal texts one string.
@@ -252,7 +351,7 @@ func (t *names) intern(text []byte) string {
 	if s := t.find(hash, text, verbatim); s != nil {
 		return *s
 	}
-	s := string(text)
+	s := t.copy(text)
 	return *t.add(hash, s, verbatim, s)
 }
 

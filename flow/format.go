@@ -86,7 +86,14 @@ func Detect(line []byte) Format {
 	return nil
 }
 
-func isObject(line []byte) bool { return bytes.HasPrefix(bytes.TrimLeft(line, " \t"), []byte("{")) }
+func isObject(line []byte) bool {
+	for _, c := range line {
+		if c != ' ' && c != '\t' {
+			return c == '{'
+		}
+	}
+	return false
+}
 
 // NamedFormat returns the maker of Formats of a name, for programs that take it
 // from their user: "nvm", "sysmon" or "zeek". The maker of "auto" is nil, which

@@ -6,9 +6,11 @@ import (
 	"hash/maphash"
 	"math"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/endoflow/endoflow/internal/flatjson"
+	"github.com/endoflow/endoflow/internal/lines"
 )
 
 // NVM decodes the records of Cisco's Network Visibility Module (nvzFlow), as
@@ -44,13 +46,17 @@ type NVM struct {
 
 	// What the texts of the fields were made into.
 	devices, apps, parents, executions, hosts memory[string]
-	paths                                     memory[imagePath]
+	images                                    memory[image]
 	hashes                                    memory[digest]
 	systems                                   memory[OS]
 }
 
-// An imagePath is the path of an image and its base name.
-type imagePath struct{ path, base string }
+// An image is the path of a process image and its base name.
+type image struct{ path, base string }
+
+// maxExecutions is how many executions are remembered: those that are
+// going on, since each makes flows for a while and never again.
+const maxExecutions = 1 << 12
 
 // The fields that are read.
 const (
@@ -110,7 +116,7 @@ func looksNVM(line []byte) bool {
 func (n *NVM) Decode(line []byte, rec *Record) error {
 	err := n.decodeFlow(line, rec)
 	switch {
-	case err == errNotFlow:
+	case err == lines.ErrInTurn:
 		return n.decodeOther()
 	case err == nil && rec.OS == OSUnknown && n.Devices != nil:
 		rec.OS = n.Devices.system(rec.Device)
@@ -118,12 +124,9 @@ func (n *NVM) Decode(line []byte, rec *Record) error {
 	return err
 }
 
-// errNotFlow says that a line holds something else than a flow, perhaps what the
-// table of devices must know before later lines are read.
-var errNotFlow = errors.New("not a flow")
-
-// decodeFlow reads a line without the table of devices: flows in full but for
-// what the table knows, and of other records the fields.
+// decodeFlow decodes a flow without what the table of devices knows of it. For
+// another record, which may go to the table before later lines are decoded, it
+// returns lines.ErrInTurn; the fields are read then.
 func (n *NVM) decodeFlow(line []byte, rec *Record) error {
 	n.line, n.scratch = line, n.scratch[:0]
 	if isObject(line) {
@@ -153,7 +156,7 @@ func (n *NVM) decodeFlow(line []byte, rec *Record) error {
 			return n.flow(rec)
 		}
 	}
-	return errNotFlow
+	return lines.ErrInTurn
 }
 
 func (n *NVM) decodeOther() error {
@@ -188,7 +191,10 @@ func (n *NVM) checkSpans() error {
 // nothing.
 func (n *NVM) isNull(key int) bool {
 	v := n.spans[key]
-	return v.Kind == flatjson.Null || v.End-v.Start <= maxNull && isNull(string(n.line[v.Start:v.End]))
+	if length := v.End - v.Start; length == 0 || length > maxNull || v.Kind == flatjson.Null {
+		return length == 0 || v.Kind == flatjson.Null
+	}
+	return n.line[v.Start]-'0' > 9 && isNull(string(n.line[v.Start:v.End]))
 }
 
 // raw returns the text of a field as it stands on the line, which is what it
@@ -315,7 +321,7 @@ func unescapeQuoted(text, raw []byte) []byte {
 func (n *NVM) flow(rec *Record) error {
 	if n.isNull(nvmPR) {
 		rec.Null |= NullProto
-	} else if p, err := parseUint(n.text(nvmPR), 255); err != nil {
+	} else if p, err := n.uint(nvmPR, 255); err != nil {
 		return BadField("pr", errProto)
 	} else {
 		rec.Proto = Proto(p)
@@ -351,25 +357,15 @@ func (n *NVM) flow(rec *Record) error {
 		rec.Device = *recall(n, &n.devices, nvmUDID, asText)
 	}
 	if !n.isNull(nvmOSN) {
-		rec.OS = *recall(n, &n.systems, nvmOSN, func(text []byte) OS { return OSFamily(string(text)) })
+		rec.OS = *recall(n, &n.systems, nvmOSN, OSFamily)
 	}
-
-	image := imagePath{}
 	if !n.isNull(nvmPPATH) {
-		image = *recall(n, &n.paths, nvmPPATH, func(text []byte) imagePath {
-			path := string(text)
-			return imagePath{path, baseName(path)}
-		})
+		image := recall(n, &n.images, nvmPPATH, imageOf)
+		rec.App.Path, rec.App.Name = image.path, image.base
 	}
-	rec.App.Path, rec.App.Name = image.path, image.base
 	if !n.isNull(nvmPN) {
-		rec.App.Name = *recall(n, &n.apps, nvmPN, func(text []byte) string {
-			if isPath(text) {
-				return baseName(string(text))
-			}
-			return string(text)
-		})
-	} else if image.base == "" {
+		rec.App.Name = *recall(n, &n.apps, nvmPN, appOf)
+	} else if rec.App.Name == "" {
 		rec.Null |= NullApp
 	}
 	if !n.isNull(nvmPPN) {
@@ -383,14 +379,14 @@ func (n *NVM) flow(rec *Record) error {
 		rec.App.SHA256 = hash.sum
 	}
 	if !n.isNull(nvmPUID) {
+		n.executions.limit = maxExecutions
 		rec.Execution = *recall(n, &n.executions, nvmPUID, asText)
 	}
-	for _, key := range [...]int{nvmDH, nvmHH} {
-		if !n.isNull(key) {
-			if rec.DstName = *recall(n, &n.hosts, key, hostName); rec.DstName != "" {
-				break
-			}
-		}
+	if !n.isNull(nvmDH) {
+		rec.DstName = *recall(n, &n.hosts, nvmDH, hostOf)
+	}
+	if rec.DstName == "" && !n.isNull(nvmHH) {
+		rec.DstName = *recall(n, &n.hosts, nvmHH, hostOf)
 	}
 	switch n.digit(nvmFD) {
 	case '1':
@@ -415,24 +411,38 @@ func (n *NVM) end(addr, port int) (netip.AddrPort, error) {
 	if n.isNull(addr) {
 		return netip.AddrPort{}, nil
 	}
-	a, err := parseAddr(n.text(addr))
-	if err != nil {
-		return netip.AddrPort{}, BadField(nvmNames[addr], err)
-	}
-	p := uint16(0)
-	if !n.isNull(port) {
-		if p, err = parsePort(n.text(port)); err != nil {
-			return netip.AddrPort{}, BadField(nvmNames[port], err)
+	v := n.spans[addr]
+	a, ok := quadAt(n.line, int(v.Start), int(v.End))
+	if !ok {
+		var err error
+		if a, err = parseAddr(n.text(addr)); err != nil {
+			return netip.AddrPort{}, BadField(nvmNames[addr], err)
 		}
 	}
-	return netip.AddrPortFrom(a, p), nil
+	p := uint64(0)
+	if !n.isNull(port) {
+		var err error
+		if p, err = n.uint(port, 65535); err != nil {
+			return netip.AddrPort{}, BadField(nvmNames[port], errPort)
+		}
+	}
+	return netip.AddrPortFrom(a, uint16(p)), nil
+}
+
+// uint returns the number in a field that is not null.
+func (n *NVM) uint(key int, limit uint64) (uint64, error) {
+	v := n.spans[key]
+	if u, ok := uintAt(n.line, int(v.Start), int(v.End)); ok && u <= limit {
+		return u, nil
+	}
+	return parseUint(n.text(key), limit)
 }
 
 func (n *NVM) number(key int) (uint64, error) {
 	if n.isNull(key) {
 		return 0, nil
 	}
-	v, err := parseUint(n.text(key), 1<<64-1)
+	v, err := n.uint(key, 1<<64-1)
 	if err != nil {
 		return 0, BadField(nvmNames[key], err)
 	}
@@ -440,20 +450,26 @@ func (n *NVM) number(key int) (uint64, error) {
 }
 
 // moment returns the time in a field of milliseconds, or where that is null, of
-// seconds.
-func (n *NVM) moment(milli, sec int) (t time.Time, err error) {
-	key := milli
-	switch {
-	case !n.isNull(milli):
-		t, err = parseUnixMilli(n.text(milli))
-	case !n.isNull(sec):
-		key = sec
-		t, err = parseUnix(n.text(sec))
+// seconds. 0 is no time.
+func (n *NVM) moment(milli, sec int) (time.Time, error) {
+	key, unit := milli, uint64(1)
+	if n.isNull(milli) {
+		if n.isNull(sec) {
+			return time.Time{}, nil
+		}
+		key, unit = sec, 1000
 	}
+	u, err := n.uint(key, maxUnix*1000/unit)
 	if err != nil {
-		return time.Time{}, BadField(nvmNames[key], err)
+		return time.Time{}, BadField(nvmNames[key], errTime)
 	}
-	return t, nil
+	switch {
+	case u == 0:
+		return time.Time{}, nil
+	case unit == 1:
+		return time.UnixMilli(int64(u)).UTC(), nil
+	}
+	return time.Unix(int64(u), 0).UTC(), nil
 }
 
 // digit returns the only character of a field, or 0.
@@ -465,35 +481,50 @@ func (n *NVM) digit(key int) byte {
 }
 
 // recall returns what make made of a field's text, now or earlier.
-func recall[V any](n *NVM, m *memory[V], key int, make func(text []byte) V) *V {
+func recall[V any](n *NVM, m *memory[V], key int, make func(text string) V) *V {
 	raw, how := n.raw(key)
 	hash := maphash.Bytes(memorySeed, raw)
 	if v := m.find(hash, raw, how); v != nil {
 		return v
 	}
-	return m.add(hash, string(raw), how, make(n.text(key)))
+	text := m.copy(raw)
+	if how == verbatim {
+		return m.add(hash, text, how, make(text))
+	}
+	return m.add(hash, text, how, make(string(n.text(key))))
 }
 
-func asText(text []byte) string { return string(text) }
+func asText(text string) string { return text }
 
-// hostName returns the canonical name in a host field, which may carry a port,
+// imageOf returns the image at a path.
+func imageOf(path string) image { return image{path, baseName(path)} }
+
+// appOf returns the application that a process name means.
+func appOf(name string) string {
+	if isPath(name) {
+		return baseName(name)
+	}
+	return name
+}
+
+// hostOf returns the canonical name in a host field, which may carry a port,
 // or "" if there is an address or something else in it.
-func hostName(text []byte) string {
-	if name, port, ok := bytes.Cut(text, []byte(":")); ok {
-		if bytes.IndexByte(port, ':') >= 0 {
+func hostOf(text string) string {
+	if name, port, ok := strings.Cut(text, ":"); ok {
+		if strings.IndexByte(port, ':') >= 0 {
 			return "" // an IPv6 address
 		}
 		text = name
 	}
-	if _, ok := parseIPv4(text); ok || len(text) > 255 {
+	if _, ok := parseIPv4([]byte(text)); ok || len(text) > 255 {
 		return ""
 	}
-	for _, c := range text {
+	for _, c := range []byte(text) {
 		if c <= ' ' || c == '/' || c == '[' || c == 0x7f {
 			return ""
 		}
 	}
-	return CanonicalName(string(text))
+	return CanonicalName(text)
 }
 
 func (n *NVM) endpoint() error {
@@ -523,7 +554,7 @@ func (n *NVM) networkInterface() error {
 		if n.isNull(f.key) {
 			continue
 		}
-		v, err := parseUint(n.text(f.key), 1<<32-1)
+		v, err := n.uint(f.key, 1<<32-1)
 		if err != nil {
 			return BadField(nvmNames[f.key], err)
 		}

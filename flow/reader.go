@@ -5,6 +5,8 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"sync"
+	"sync/atomic"
 
 	"github.com/endoflow/endoflow/internal/lines"
 )
@@ -45,11 +47,15 @@ func NewReader(src io.Reader, name string) *Reader { return &Reader{src: src, na
 // that breaks gives a ParseError with [ErrDamaged] in its chain, and the
 // sequence ends when what was read of it has been yielded.
 func (r *Reader) All() iter.Seq2[Record, error] {
-	d := &decoder{format: r.Format}
+	d := &decoder{workers: new(lineDecoders)}
+	if r.Format != nil {
+		d.use(r.Format)
+	}
 	return lines.Read(context.Background(), r.src, r.name, r.MaxLine, d, &r.counts)
 }
 
-// Counts says what became of the lines read so far; it is complete when All has
+// Counts says what became of the lines read so far, which may be up to 256 KiB
+// more than those of the records that All has given; it is complete when All has
 // ended.
 func (r *Reader) Counts() Counts { return r.counts.Clone() }
 
@@ -73,17 +79,21 @@ type Files struct {
 	// whose NVM has Devices of its own is left to fill those.
 	Devices *Devices
 
-	Workers int // that read files at the same time; 0 means GOMAXPROCS
+	Workers int // that read and decode at the same time; 0 means GOMAXPROCS
 	MaxLine int // as in [Reader]
 
 	// Progress is called now and then, by one worker at a time.
 	Progress func(Progress)
 }
 
-// Read calls each once per worker, at the same time, with the records of the
-// files which that worker reads; each such sequence is single-use and follows
-// the contract of [Reader.All]. Which worker gets which file is left open, so
-// that what each keeps must be mergeable in any order.
+// Read calls each once per worker, at the same time, with the records which that
+// worker decodes; each such sequence is single-use and follows the contract of
+// [Reader.All]. Workers begin with a file each, and when no other is left they
+// share in those that are being read, by blocks of 256 KiB of text: one large file is read by
+// all, as far as decompression keeps up. Lines of the formats NVM and Sysmon are then decoded
+// at the same time, lines of others one after the other. Which worker gets which record is left open, so
+// that what each keeps must be mergeable in any order; what the records say, the
+// errors and the counts are the same for any number of workers.
 //
 // Reports of one connection are folded across files. For what only the end of
 // all files decides, each is called once more, when all workers have ended. The
@@ -106,8 +116,9 @@ func (f *Files) Read(ctx context.Context, each func(iter.Seq2[Record, error]) er
 		return Counts{}, err
 	}
 	var across pending
+	var workers lineDecoders
 	newDecoder := func() lines.Decoder[Record] {
-		d := &decoder{devices: f.Devices, across: &across}
+		d := &decoder{devices: f.Devices, across: &across, workers: &workers}
 		d.conns.share = maxOpen / len(names)
 		if len(names) > 1 {
 			d.conns.room = maxEnded / len(names)
@@ -121,21 +132,93 @@ func (f *Files) Read(ctx context.Context, each func(iter.Seq2[Record, error]) er
 }
 
 // A decoder is a Format for one file, with detection before it and the folding
-// of reports behind it.
+// of reports behind it. It is a [lines.Ahead] for the formats whose lines can be decoded apart.
 type decoder struct {
 	format  Format
-	devices *Devices // of all files; may be nil
-	own     Devices  // of this file
-	across  *pending // of all files; nil when there is one stream only
+	devices *Devices      // of all files; may be nil
+	own     Devices       // of this file
+	table   *Devices      // that format fills, if it is NVM
+	across  *pending      // of all files; nil when there is one stream only
+	workers *lineDecoders // of all files
+	apart   atomic.Int32  // the kind of lineDecoder.apart for this file
 	conns   connections
 	rec     Record // of the line; here, since what an interface is given escapes
 }
 
-func (d *decoder) use(format Format) {
-	if nvm, ok := format.(*NVM); ok && nvm.Devices == nil {
-		nvm.Devices = &d.own
+// The kinds of files by what decodes their lines before it is their turn.
+const (
+	apartNot = iota // nothing, or the format is not known yet
+	apartNVM
+	apartSysmon
+	apartKinds
+)
+
+// lineDecoders are the decoders of single lines that each worker has, and keeps
+// from file to file with all that they have learned.
+type lineDecoders struct {
+	mu       sync.Mutex
+	byWorker []*lineDecoder
+}
+
+type lineDecoder struct {
+	nvm    NVM
+	sysmon Sysmon
+	apart  [apartKinds]func(line []byte, rec *Record) error
+}
+
+func (l *lineDecoders) of(worker int) *lineDecoder {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.byWorker) <= worker {
+		d := new(lineDecoder)
+		d.apart[apartNVM] = d.nvm.decodeFlow
+		d.apart[apartSysmon] = d.sysmon.Decode
+		l.byWorker = append(l.byWorker, d)
 	}
+	return l.byWorker[worker]
+}
+
+func (d *decoder) use(format Format) {
 	d.format = format
+	switch format := format.(type) {
+	case *NVM:
+		if format.Devices == nil {
+			format.Devices = &d.own
+		}
+		d.table = format.Devices
+		d.apart.Store(apartNVM)
+	case *Sysmon:
+		d.apart.Store(apartSysmon)
+	}
+}
+
+func (d *decoder) Ahead(worker int) func(line []byte, rec *Record) error {
+	kind := d.apart.Load()
+	if kind == apartNot {
+		return nil
+	}
+	return d.workers.of(worker).apart[kind]
+}
+
+func (d *decoder) Settle(rec *Record) (keep bool, err error) {
+	var known uint64 // by the table; 0 is nothing
+	if rec.OS == OSUnknown && d.table != nil {
+		known = d.table.systems.Load()
+	}
+	if known == 0 && rec.Report == ReportOnly {
+		return true, nil
+	}
+	device, hash := d.conns.device(rec.Device)
+	if known != 0 {
+		if device.osAt != known {
+			device.os, device.osAt = d.table.system(rec.Device), known
+		}
+		rec.OS = device.os
+	}
+	if rec.Report == ReportOnly {
+		return true, nil
+	}
+	return d.conns.add(rec, device, hash)
 }
 
 func (d *decoder) Decode(line []byte, recs []Record) ([]Record, error) {
@@ -153,10 +236,7 @@ func (d *decoder) Decode(line []byte, recs []Record) ([]Record, error) {
 	if err := d.format.Decode(line, &d.rec); err != nil {
 		return recs, err
 	}
-	if d.rec.Report == ReportOnly {
-		return append(recs, d.rec), nil
-	}
-	keep, err := d.conns.add(&d.rec)
+	keep, err := d.Settle(&d.rec)
 	if keep {
 		recs = append(recs, d.rec)
 	}

@@ -22,7 +22,7 @@ type Files struct {
 	// Format makes the Format of one file. Nil: it is detected, file by file.
 	Format func() Format
 
-	// Workers is the number of files read at a time. 0: GOMAXPROCS.
+	// Workers is how many read at the same time. 0: GOMAXPROCS.
 	Workers int
 
 	// MaxLine is the longest line, in bytes; one over it is an error. 0: 1 MiB.
@@ -33,14 +33,14 @@ type Files struct {
 	Progress func(Progress)
 }
 
-// Read calls each once per worker, with a sequence of that worker's own; a file
-// is read whole by one worker. It returns when all workers have ended, with the
+// Read calls each once per worker, with a sequence of that worker's own. Workers
+// without a file of their own share in those of others. It returns when all workers have ended, with the
 // counts of all of them and the first error that each returned, or ctx's.
 //
 // Each pair is a record and a nil error, or a zero record and an error. After a
 // *ParseError the sequence goes on; after any other error it ends.
 //
-// The sequence can be ranged over once. Which worker gets which file is a
+// The sequence can be ranged over once. Which worker gets which record is a
 // matter of chance, so that only what does not depend on order should be made
 // of them: a [Builder] each, merged at the end, does not.
 func (f *Files) Read(ctx context.Context, each func(iter.Seq2[Record, error]) error) (Counts, error) {

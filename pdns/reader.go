@@ -43,7 +43,8 @@ func (r *Reader) All() iter.Seq2[Record, error] {
 	return lines.Read(context.Background(), r.src, r.name, r.MaxLine, &decoder{r.Format}, &r.counts)
 }
 
-// Counts returns what became of the lines read so far.
+// Counts returns what became of the lines read so far, which may be up to 256 KiB
+// more than those of the records that All has given.
 func (r *Reader) Counts() Counts { return r.counts.Clone() }
 
 // A decoder is the lines.Decoder of one stream.

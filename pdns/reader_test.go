@@ -72,12 +72,13 @@ func TestReader(t *testing.T) {
 }
 
 func TestReaderStops(t *testing.T) {
-	r := pdns.NewReader(strings.NewReader(strings.Repeat(cofLine+"\n", 10)), "in")
+	const all = 100_000
+	r := pdns.NewReader(strings.NewReader(strings.Repeat(cofLine+"\n", all)), "in")
 	for range r.All() {
 		break
 	}
-	if got := r.Counts().Lines; got != 1 {
-		t.Errorf("%d lines read, want 1", got)
+	if got := r.Counts().Lines; got < 1 || got > all/10 {
+		t.Errorf("%d of %d lines read, want few", got, all)
 	}
 }
 

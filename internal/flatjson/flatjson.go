@@ -162,10 +162,10 @@ func skipSpace(line []byte, pos int) int {
 	return pos
 }
 
-// special marks the bytes at which the scanning of a string must stop to think:
+// isSpecial marks the bytes at which the scanning of a string must stop to think:
 // the quote, the backslash, control characters (an error) and non-ASCII
 // (perhaps not UTF-8, which encoding/json repairs).
-var special = func() (t [256]bool) {
+var isSpecial = func() (t [256]bool) {
 	for c := range t {
 		t[c] = c < 0x20 || c == '"' || c == '\\' || c >= 0x80
 	}
@@ -215,22 +215,25 @@ func endOfString(line []byte, pos int) (end int, escaped bool) {
 
 // endOfPlain returns the first position from pos on at which the scanning of a
 // string must stop to think: a quote, a backslash, a control character (an
-// error) or a non-ASCII one (perhaps not UTF-8, which encoding/json repairs). It
-// looks at eight bytes at a time; in each of the four terms the lowest bit set
-// marks the first byte that the term is about.
+// error) or a non-ASCII one (perhaps not UTF-8, which encoding/json repairs).
 func endOfPlain(line []byte, pos int) int {
-	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	for ; pos+8 <= len(line); pos += 8 {
-		w := load(line, pos)
-		quote, backslash := w^ones*'"', w^ones*'\\'
-		if m := ((quote-ones)&^quote | (backslash-ones)&^backslash | (w - ones*0x20) | w) & highs; m != 0 {
+		if m := special(load(line, pos)); m != 0 {
 			return pos + bits.TrailingZeros64(m)/8
 		}
 	}
-	for pos < len(line) && !special[line[pos]] {
+	for pos < len(line) && !isSpecial[line[pos]] {
 		pos++
 	}
 	return pos
+}
+
+// special marks the first of 8 bytes at which endOfPlain stops: in each of the
+// four terms the lowest bit set is in the first byte that the term is about.
+func special(w uint64) uint64 {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	quote, backslash := w^ones*'"', w^ones*'\\'
+	return ((quote-ones)&^quote | (backslash-ones)&^backslash | (w - ones*0x20) | w) & highs
 }
 
 func isHex(text []byte) bool {

@@ -3,6 +3,7 @@ package flatjson
 import (
 	"encoding/binary"
 	"math"
+	"math/bits"
 )
 
 // A Scanner reads the wanted members of many lines. It remembers what stands
@@ -39,6 +40,7 @@ type step struct {
 	field      int   // the wanted member whose value follows, -1 if nobody wants it
 	quoted     bool  // a string follows; otherwise, a number of digits only
 	last       bool  // the line ends
+	slow       bool  // the text is longer than word, or the last
 	next       *step // that followed the last time
 	other      *step // that followed the time before
 }
@@ -86,8 +88,8 @@ func (s *Scanner) Scan(line []byte, spans []Span) (odd bool, err error) {
 	at, pos := &s.begin, 0
 	for {
 		next := at.next
-		if next == nil || !next.isAt(line, pos) {
-			if next = at.other; next != nil && next.isAt(line, pos) {
+		if (next == nil || next.slow || pos+16 > len(line) || !next.isHere(line, pos)) && !next.isAt(line, pos) {
+			if next = at.other; next.isAt(line, pos) {
 				at.next, at.other = next, at.next
 			} else if at, pos = s.learn(at, line, pos, spans); at == nil {
 				return false, ErrSyntax
@@ -104,7 +106,13 @@ func (s *Scanner) Scan(line []byte, spans []Span) (odd bool, err error) {
 		v := Span{Start: uint32(start), Kind: String}
 		end := start
 		if next.quoted {
-			end = endOfPlain(line, start)
+			if start+8 > len(line) {
+				end = endOfPlain(line, start)
+			} else if m := special(load(line, start)); m != 0 { // most values are short
+				end += bits.TrailingZeros64(m) / 8
+			} else {
+				end = endOfPlain(line, start+8)
+			}
 			if end < len(line) && line[end] != '"' {
 				end, v.Escaped = endOfString(line, end)
 			}
@@ -135,16 +143,19 @@ func (s *Scanner) Scan(line []byte, spans []Span) (odd bool, err error) {
 	}
 }
 
-// isAt reports whether the step's text is at pos.
+// isHere is isAt for a step that is not slow, with 16 bytes of the line to look
+// at. It is small enough for the compiler to put it where it is called.
+func (s *step) isHere(line []byte, pos int) bool {
+	return (load(line, pos)^s.word[0])&s.mask[0]|(load(line, pos+8)^s.word[1])&s.mask[1] == 0
+}
+
+// isAt reports whether the step's text is at pos. No step, nil, has none.
 func (s *step) isAt(line []byte, pos int) bool {
-	end := pos + len(s.text)
-	if s.last && end != len(line) {
+	if s == nil {
 		return false
 	}
-	if pos+16 <= len(line) && len(s.text) <= 16 {
-		return (load(line, pos)^s.word[0])&s.mask[0]|(load(line, pos+8)^s.word[1])&s.mask[1] == 0
-	}
-	return end <= len(line) && string(line[pos:end]) == s.text
+	end := pos + len(s.text)
+	return end <= len(line) && string(line[pos:end]) == s.text && (!s.last || end == len(line))
 }
 
 func load(line []byte, pos int) uint64 { return binary.LittleEndian.Uint64(line[pos : pos+8]) }
@@ -173,7 +184,7 @@ func (s *Scanner) learn(at *step, line []byte, pos int, spans []Span) (next *ste
 	text := line[pos:textEnd]
 	next = s.steps[string(text)]
 	if next == nil {
-		next = &step{text: string(text), field: field, quoted: m.kind == String, last: m.last}
+		next = &step{text: string(text), field: field, quoted: m.kind == String, last: m.last, slow: m.last || len(text) > 16}
 		for i, c := range text[:min(16, len(text))] {
 			next.word[i/8] |= uint64(c) << (i % 8 * 8)
 			next.mask[i/8] |= 0xff << (i % 8 * 8)

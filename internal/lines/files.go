@@ -100,7 +100,9 @@ func (f *Files) Open(name string) (fs.File, error) {
 
 // ReadFiles reads the files with several workers. Each worker calls each with
 // a sequence of its own, which is single-use and follows the contract of
-// [Read]; a file is read whole by one worker. decoder makes the decoder of one
+// [Read]. When no file is left to begin, workers help others with theirs: which
+// worker gets which value is left open, but each gets values of one
+// file in their order. decoder makes the decoder of one
 // file. rest, if not nil, gives the values that only the end of all files
 // decides; where there are any, and all files were read to their end, each is
 // called once more with a sequence of them.
@@ -112,55 +114,58 @@ func ReadFiles[T any](ctx context.Context, f *Files, decoder func() Decoder[T], 
 	if err != nil {
 		return Counts{}, err
 	}
+	p := progress{report: f.Progress}
+	p.Files = int64(len(names))
+	helpers := 0
+	for _, name := range names {
+		if info, err := f.Stat(name); err == nil {
+			p.Size += info.Size()
+			helpers += int(info.Size() / minShare)
+		}
+	}
 	workers := f.Workers
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	workers = min(workers, len(names))
+	workers = min(workers, len(names)+helpers)
 
-	p := progress{report: f.Progress}
-	p.Files = int64(len(names))
-	for _, name := range names {
-		if info, err := f.Stat(name); err == nil {
-			p.Size += info.Size()
-		}
-	}
-
-	var next atomic.Int64  // the next file's place in names
-	var whole atomic.Int64 // files read to their end
+	q := queue[T]{files: f, names: names, decoder: decoder, read: &p.read}
+	defer q.close()
 	counts := make([]Counts, workers)
 	g, workCtx := errgroup.WithContext(ctx)
 	for w := range workers {
 		g.Go(func() error {
-			var told Counts
-			seq := func(yield func(T, error) bool) {
-				s := session[T]{ctx: workCtx, counts: &counts[w], maxLine: f.MaxLine, yield: yield}
-				for {
-					i := next.Add(1) - 1
-					if i >= int64(len(names)) {
-						break
+			return each(func(yield func(T, error) bool) {
+				var told Counts
+				s := session[T]{ctx: workCtx, counts: &counts[w], worker: w, yield: yield}
+				s.tick = func() { p.tell(&told, s.counts) }
+				for src := q.take(); src != nil; src = q.take() {
+					err := s.next(src)
+					for err == nil {
+						err = s.next(src)
 					}
-					if err := workCtx.Err(); err != nil {
-						s.end(err)
+					switch err {
+					case errStop:
+						q.stopped.Store(true)
 						return
+					case io.EOF:
+						q.finish(src)
+						p.done()
 					}
-					s.tick = func() { p.tell(&told, s.counts) }
-					if err := readFile(&s, f, names[i], decoder(), &p); err != nil {
-						return
-					}
-					whole.Add(1)
-					p.done()
 				}
-			}
-			return each(seq)
+				if err := workCtx.Err(); err != nil {
+					s.end(err)
+				}
+			})
 		})
 	}
 	err = cmp.Or(g.Wait(), ctx.Err())
-	if err == nil && rest != nil && whole.Load() == int64(len(names)) {
+	if err == nil && rest != nil && !q.stopped.Load() && q.finished == len(names) {
 		if values := rest(&counts[0]); len(values) > 0 {
 			err = each(func(yield func(T, error) bool) {
 				s := session[T]{ctx: ctx, counts: &counts[0], yield: yield}
-				s.all(values)
+				s.append(values)
+				s.flush()
 			})
 		}
 	}
@@ -171,23 +176,85 @@ func ReadFiles[T any](ctx context.Context, f *Files, decoder func() Decoder[T], 
 	return sum, err
 }
 
-func readFile[T any](s *session[T], f *Files, name string, d Decoder[T], p *progress) error {
-	file, err := f.Open(name)
-	if err != nil {
-		return s.read(brokenReader{err}, name, d)
-	}
-	defer file.Close()
-	return s.read(&meter{file, &p.read}, name, d)
+// minShare is how much of the files there is for each worker beyond one a file.
+const minShare = 1 << 20
+
+// A queue has the files that are to be read.
+type queue[T any] struct {
+	files   *Files
+	names   []string
+	decoder func() Decoder[T]
+	read    *atomic.Int64
+	stopped atomic.Bool // a consumer wanted no more
+
+	mu       sync.Mutex
+	begun    int          // of names
+	open     []*source[T] // of those begun
+	finished int
 }
 
-// A brokenReader fails with the reason a file could not be opened for.
-type brokenReader struct{ err error }
-
-func (b brokenReader) Read([]byte) (int, error) {
-	if pe, ok := errors.AsType[*fs.PathError](b.err); ok {
-		return 0, pe.Err
+// take returns the next file, or if all are begun, one that others are reading,
+// or nil.
+func (q *queue[T]) take() *source[T] {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.begun < len(q.names) {
+		name := q.names[q.begun]
+		q.begun++
+		src := newSource(name, q.files.MaxLine, q.decoder(), func() (io.ReadCloser, error) { return q.text(name) })
+		q.open = append(q.open, src)
+		return src
 	}
-	return 0, b.err
+	for i, src := range q.open {
+		if !src.ended.Load() {
+			q.open = append(slices.Delete(q.open, i, i+1), src) // the next worker helps with another
+			return src
+		}
+	}
+	return nil
+}
+
+// text opens a file for the text in it. Its error has no path.
+func (q *queue[T]) text(name string) (io.ReadCloser, error) {
+	file, err := q.files.Open(name)
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return nil, pe.Err
+	}
+	if err != nil {
+		return nil, err
+	}
+	text, err := decompress(&meter{file, q.read})
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	return closers{text, file}, nil
+}
+
+// finish takes note that a source has been read to its end.
+func (q *queue[T]) finish(src *source[T]) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.finished++
+	q.open = slices.DeleteFunc(q.open, func(s *source[T]) bool { return s == src })
+}
+
+// close closes the files of which the consumers did not want all.
+func (q *queue[T]) close() {
+	for _, src := range q.open {
+		src.close()
+	}
+}
+
+// closers closes a text and the file that it is in.
+type closers struct {
+	io.ReadCloser
+	file io.Closer
+}
+
+func (c closers) Close() error {
+	c.ReadCloser.Close()
+	return c.file.Close()
 }
 
 // A meter counts the bytes read through it.

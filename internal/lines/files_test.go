@@ -61,7 +61,7 @@ func readFiles(t *testing.T, f *lines.Files, rest func(*lines.Counts) []string) 
 	t.Helper()
 	var mu sync.Mutex
 	var got []string
-	counts, err := lines.ReadFiles(context.Background(), f, newWords, rest, func(seq iter.Seq2[string, error]) error {
+	counts, err := lines.ReadFiles(context.Background(), f, newAheadWords, rest, func(seq iter.Seq2[string, error]) error {
 		for v, err := range seq {
 			if err != nil {
 				v = "error " + err.Error()

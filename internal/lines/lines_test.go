@@ -43,6 +43,8 @@ func (w *words) Close(values []string, _ *lines.Counts) []string { return append
 
 func newWords() lines.Decoder[string] { return new(words) }
 
+func newAheadWords() lines.Decoder[string] { return new(aheadWords) }
+
 // read gives the values and errors of a stream as texts, in order.
 func read(src io.Reader, maxLine int) ([]string, lines.Counts) {
 	var counts lines.Counts
@@ -83,7 +85,7 @@ func zstded(t testing.TB, text string) string {
 
 func TestRead(t *testing.T) {
 	x := func(n int) string { return strings.Repeat("x", n) }
-	const buffer = 1 << 16 // of the scanner: lines around its size take another way
+	const buffer = 256 << 10 // that files are read into: lines around its size take another way
 	const cut = "error in:%d: the rest of the file cannot be read: %s"
 	for _, tt := range []struct {
 		name string

@@ -1,23 +1,51 @@
 package lines
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
+	"sync"
+	"sync/atomic"
 )
 
 // A Decoder makes values of type T from the lines of one file.
 type Decoder[T any] interface {
 	// Decode appends the values that a line gives to values. The line counts
 	// as a record if the error is nil, as skipped if it is a [SkipError], and
-	// as an error otherwise. The line's bytes may not be kept.
+	// as an error otherwise. The line's bytes may not be kept. It is called for
+	// the lines in their order.
 	Decode(line []byte, values []T) ([]T, error)
 
 	// Close appends the values that were held back until the file's end.
 	Close(values []T, counts *Counts) []T
 }
+
+// An Ahead is a Decoder part of whose work can be done for several lines at the
+// same time, before it is their turn.
+type Ahead[T any] interface {
+	Decoder[T]
+
+	// Ahead returns a function for a worker, by number, that makes a line's one
+	// value in v, which is zero. Its error is that of the line, or
+	// [ErrInTurn] if Decode must be asked. Ahead returns nil as long as that is so for
+	// all lines. It may be called at any time, but a worker's
+	// function by that worker only.
+	Ahead(worker int) func(line []byte, v *T) error
+
+	// Settle is called for each value made ahead, in the order of lines and
+	// between the calls of Decode. It may change v. keep says whether v is a value of the
+	// sequence; the error is as Decode's.
+	Settle(v *T) (keep bool, err error)
+}
+
+// ErrInTurn says that a line cannot be decoded before the lines before it are.
+var ErrInTurn = errors.New("to be decoded in turn")
+
+// errTaken says that the blocks of a source are all taken.
+var errTaken = errors.New("all blocks are taken")
 
 // errStop says that a sequence has ended: its consumer wants no more, or ctx's
 // error was its last pair.
@@ -31,109 +59,288 @@ var errStop = errors.New("the sequence has ended")
 // ctx's, it ends.
 func Read[T any](ctx context.Context, r io.Reader, name string, maxLine int, d Decoder[T], counts *Counts) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		s := session[T]{ctx: ctx, counts: counts, maxLine: maxLine, yield: yield}
-		s.read(r, name, d)
+		src := newSource(name, maxLine, d, func() (io.ReadCloser, error) { return decompress(r) })
+		defer src.close()
+		s := session[T]{ctx: ctx, counts: counts, yield: yield}
+		for s.next(src) == nil {
+		}
+	}
+}
+
+// A source is a stream of lines that several sessions read together. Each takes a
+// block, decodes of it what can be decoded ahead, settles it when the
+// blocks before it are settled, and then yields its values. What a line gives thus never
+// depends on who reads it, and no file is too large for many workers: in
+// order are only reading, decompression, and what depends on the lines before.
+type source[T any] struct {
+	name    string
+	maxLine int
+	decoder Decoder[T]
+	ahead   Ahead[T] // decoder, if it is one
+	open    func() (io.ReadCloser, error)
+
+	reading sync.Mutex
+	stream  io.Closer
+	blocks  blocks
+	taken   int64       // blocks
+	ended   atomic.Bool // there are no more
+
+	turn    sync.Mutex
+	settled int64      // blocks
+	next    *sync.Cond // settled has changed
+	lines   int64      // settled
+}
+
+func newSource[T any](name string, maxLine int, d Decoder[T], open func() (io.ReadCloser, error)) *source[T] {
+	if maxLine <= 0 {
+		maxLine = MaxLine
+	}
+	src := &source[T]{name: name, maxLine: maxLine, decoder: d, open: open}
+	src.ahead, _ = d.(Ahead[T])
+	src.next = sync.NewCond(&src.turn)
+	return src
+}
+
+// take returns the next block and its number. Its error is io.EOF or the stream's
+// own with the last block, and errTaken behind that.
+func (src *source[T]) take(buf []byte) (block, room []byte, number, read int64, err error) {
+	src.reading.Lock()
+	defer src.reading.Unlock()
+	if src.ended.Load() {
+		return nil, buf, 0, 0, errTaken
+	}
+	number = src.taken
+	src.taken++
+	if src.stream == nil {
+		text, err := src.open()
+		if err != nil {
+			src.ended.Store(true)
+			return nil, buf, number, 0, err
+		}
+		src.stream, src.blocks = text, blocks{text: text, max: src.maxLine}
+	}
+	before := src.blocks.read
+	block, room, err = src.blocks.next(buf)
+	src.ended.Store(err != nil)
+	return block, room, number, src.blocks.read - before, err
+}
+
+func (src *source[T]) close() {
+	src.reading.Lock()
+	defer src.reading.Unlock()
+	src.ended.Store(true)
+	if src.stream != nil {
+		src.stream.Close()
+		src.stream = nil
 	}
 }
 
 // A session hands values to one consumer.
 type session[T any] struct {
-	ctx     context.Context
-	counts  *Counts
-	maxLine int
-	yield   func(T, error) bool
-	tick    func() // called now and then, and after each file; may be nil
+	ctx    context.Context
+	counts *Counts
+	worker int
+	yield  func(T, error) bool
+	tick   func() // called after each block; may be nil
+
+	buf    []byte
+	values []T       // of the block
+	early  []outcome // of the lines decoded ahead, those that did not simply give a value
+	pairs  []pair    // what to yield
 }
 
-// read yields the values of one stream. It returns errStop when nothing more
-// may be yielded.
-func (s *session[T]) read(r io.Reader, name string, d Decoder[T]) error {
-	s.counts.Files++
-	var values []T
-	line, err := s.lines(r, name, d, &values)
-	if err == errStop {
-		return err
-	}
+// An outcome is that of a line that did not give one value ahead.
+type outcome struct {
+	index int    // of the line in its block
+	line  []byte // if it is to be decoded in turn
+	err   error
+}
+
+// A pair is one of a sequence: a value by its place in session.values, or an error.
+type pair struct {
+	value int
+	err   error
+}
+
+// next reads a block of a source and yields its values. It returns io.EOF when
+// that was the last, errTaken when there was none left, and errStop when nothing
+// more may be yielded.
+func (s *session[T]) next(src *source[T]) error {
 	if err := s.ctx.Err(); err != nil {
 		return s.end(err)
 	}
-	if err != nil {
-		s.counts.Damaged++
-		if err := s.fail(name, line, fmt.Errorf("%w: %w", ErrDamaged, damage(err))); err != nil {
-			return err
-		}
+	block, room, number, read, streamErr := src.take(s.buf)
+	if streamErr == errTaken {
+		return errTaken
 	}
-	if err := s.all(d.Close(values[:0], s.counts)); err != nil {
+	s.buf = room
+	s.counts.Bytes += read
+	if number == 0 {
+		s.counts.Files++
+		block = bytes.TrimPrefix(block, utf8BOM)
+	}
+	s.values, s.early, s.pairs = s.values[:0], s.early[:0], s.pairs[:0]
+
+	var ahead func([]byte, *T) error
+	if src.ahead != nil {
+		ahead = src.ahead.Ahead(s.worker)
+	}
+	n := 0
+	if ahead != nil {
+		n = s.decode(block, src.maxLine, ahead)
+	}
+	src.turn.Lock()
+	for src.settled != number {
+		src.next.Wait()
+	}
+	if ahead != nil {
+		s.settle(src, n)
+	} else {
+		s.decodeInTurn(src, block)
+	}
+	ctxErr := s.ctx.Err()
+	if streamErr != nil && ctxErr == nil {
+		if streamErr != io.EOF {
+			s.counts.Damaged++
+			s.fail(locate(src.name, src.lines+1, fmt.Errorf("%w: %w", ErrDamaged, damage(streamErr))))
+		}
+		s.append(src.decoder.Close(s.values, s.counts))
+	}
+	src.settled++
+	src.next.Broadcast()
+	src.turn.Unlock()
+
+	if err := s.flush(); err != nil {
 		return err
 	}
 	if s.tick != nil {
 		s.tick()
 	}
-	return nil
+	switch {
+	case streamErr == nil:
+		return nil
+	case ctxErr != nil:
+		return s.end(ctxErr)
+	}
+	s.values, s.pairs = nil, nil // what was held back may have made them large
+	src.close()
+	return io.EOF
 }
 
-// lines yields the values of the lines of r. It returns the number of the line
-// reached and nil at the stream's end, the error that broke the stream, or the
-// reason to stop.
-func (s *session[T]) lines(r io.Reader, name string, d Decoder[T], values *[]T) (int64, error) {
-	text, err := decompress(r)
-	if err != nil {
-		return 1, err
-	}
-	defer text.Close()
-	sc := newScanner(text, s.maxLine)
-	defer func() { s.counts.Bytes += sc.read }()
-	for {
-		line, err := sc.next()
-		if err == io.EOF {
-			return sc.line, nil
-		}
-		if err != nil && err != ErrTooLong {
-			return sc.line + 1, err
-		}
-		if s.counts.Lines&1023 == 0 {
-			if err := s.ctx.Err(); err != nil {
-				return sc.line, s.end(err)
-			}
-			if s.tick != nil {
-				s.tick()
-			}
-		}
-		s.counts.Lines++
-		*values = (*values)[:0]
-		if err == nil {
-			if len(line) == 0 {
-				err = SkipError("empty line")
-			} else {
-				*values, err = d.Decode(line, *values)
-			}
-		}
+// decode decodes the lines of a block ahead of their turn, and returns their number.
+func (s *session[T]) decode(block []byte, maxLine int, ahead func([]byte, *T) error) (n int) {
+	for len(block) > 0 {
+		var line []byte
+		line, block = cut(block)
+		var err error
 		switch {
-		case err == nil:
-			s.counts.Records++
-		case errors.Is(err, ErrSkip):
-			s.counts.Skip(err.Error())
+		case len(line) > maxLine:
+			err = ErrTooLong
+		case len(line) == 0:
+			err = SkipError("empty line")
 		default:
-			s.counts.Errors++
-			if err := s.fail(name, sc.line, err); err != nil {
-				return sc.line, err
+			var zero T
+			s.values = append(s.values, zero)
+			if err = ahead(line, &s.values[len(s.values)-1]); err == nil {
+				n++
+				continue
 			}
+			s.values = s.values[:len(s.values)-1]
+		}
+		o := outcome{index: n, err: err}
+		if err == ErrInTurn {
+			o.line = line
+		}
+		s.early = append(s.early, o)
+		n++
+	}
+	return n
+}
+
+// settle decides what the lines of a block give that were decoded ahead.
+func (s *session[T]) settle(src *source[T], n int) {
+	early, value := s.early, 0
+	for i := range n {
+		var err error
+		if len(early) > 0 && early[0].index == i {
+			if err = early[0].err; err == ErrInTurn {
+				s.decodeInTurn(src, early[0].line)
+			} else {
+				s.result(src, s.values, err)
+			}
+			early = early[1:]
 			continue
 		}
-		if err := s.all(*values); err != nil {
-			return sc.line, err
+		keep, err := src.ahead.Settle(&s.values[value])
+		if keep {
+			s.pairs = append(s.pairs, pair{value: value})
+		}
+		value++
+		s.result(src, s.values, err)
+	}
+}
+
+// decodeInTurn decodes the lines of a block, or a line.
+func (s *session[T]) decodeInTurn(src *source[T], block []byte) {
+	for len(block) > 0 {
+		var line []byte
+		line, block = cut(block)
+		switch {
+		case len(line) > src.maxLine:
+			s.result(src, nil, ErrTooLong)
+		case len(line) == 0:
+			s.result(src, s.values, SkipError("empty line"))
+		default:
+			values, err := src.decoder.Decode(line, s.values)
+			s.result(src, values, err)
 		}
 	}
 }
 
-func (s *session[T]) all(values []T) error {
-	for i, v := range values {
+// result counts a line. values are s.values and those that the line gave, which
+// count for nothing beside an error.
+func (s *session[T]) result(src *source[T], values []T, err error) {
+	src.lines++
+	s.counts.Lines++
+	switch {
+	case err == nil:
+		s.counts.Records++
+	case errors.Is(err, ErrSkip):
+		s.counts.Skip(err.Error())
+	default:
+		s.counts.Errors++
+		s.fail(locate(src.name, src.lines, err))
+		return
+	}
+	s.append(values)
+}
+
+// append takes values, which are s.values and more.
+func (s *session[T]) append(values []T) {
+	for i := len(s.values); i < len(values); i++ {
+		s.pairs = append(s.pairs, pair{value: i})
+	}
+	s.values = values
+}
+
+func (s *session[T]) fail(err error) { s.pairs = append(s.pairs, pair{err: err}) }
+
+// flush yields what is to be yielded.
+func (s *session[T]) flush() error {
+	for i, p := range s.pairs {
 		if i&1023 == 1023 { // what is held back to the end may be a million
 			if err := s.ctx.Err(); err != nil {
 				return s.end(err)
 			}
 		}
-		if !s.yield(v, nil) {
+		var more bool
+		if p.err == nil {
+			more = s.yield(s.values[p.value], nil)
+		} else {
+			var zero T
+			more = s.yield(zero, p.err)
+		}
+		if !more {
 			return errStop
 		}
 	}
@@ -145,12 +352,4 @@ func (s *session[T]) end(err error) error {
 	var zero T
 	s.yield(zero, err)
 	return errStop
-}
-
-func (s *session[T]) fail(name string, line int64, err error) error {
-	var zero T
-	if !s.yield(zero, locate(name, line, err)) {
-		return errStop
-	}
-	return nil
 }
