@@ -10,7 +10,13 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/endoflow/endoflow/enrich"
+	"github.com/endoflow/endoflow/pdns"
 )
+
+// A join with an Index works on numbers.
+var _ enrich.NumberedResolver = (*pdns.Index)(nil)
 
 const module = "github.com/endoflow/endoflow"
 

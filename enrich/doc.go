@@ -29,6 +29,16 @@
 // a significant challenge due to skewed joins". A contact takes part in the join
 // once, so that a hot address costs what any other costs.
 //
+// # Memory
+//
+// [Contacts] of more than [Contacts.Memory] go to temporary files as sorted runs,
+// and are read by merging these: the results are the same, to the byte. A join
+// keeps addresses and classes of names in memory, and of the contacts those of
+// the applications that it is joining.
+//
+// Endpoints on few devices are by far the most: with [Join.MinSupport] or
+// [Join.MinDevices] they are counted, and most of them without a set operation.
+//
 // # Classes of names
 //
 // Names that lead to the same set of contacted addresses, those of the contacts

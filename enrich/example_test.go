@@ -110,12 +110,12 @@ func ExampleContacts_Addrs() {
 	for _, rec := range visits {
 		c.Add(rec, rec.Dst)
 	}
-	for addr := range c.Addrs() {
-		fmt.Println(addr)
+	for addr, flows := range c.Addrs() {
+		fmt.Println(addr, flows)
 	}
 	// Output:
-	// 21.0.0.1
-	// 21.0.0.2
+	// 21.0.0.1 3
+	// 21.0.0.2 1
 }
 
 func ExampleEnricher_Flows() {
@@ -150,15 +150,80 @@ func ExampleParseLevel() {
 	// Output: address-port true
 }
 
-func ExampleContacts_Active() {
+func ExampleContacts_EndpointsByApp() {
 	var c enrich.Contacts
 	for _, rec := range visits {
 		c.Add(rec, rec.Dst)
 	}
-	for app, devices := range c.Active(nil) {
-		fmt.Println(app, devices)
+	join := enrich.Join{Resolver: dns, MinSupport: 0.6}
+	for app, err := range c.EndpointsByApp(context.Background(), join) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%s, on %d devices: %d endpoints, of these on at least 60 %% of the devices:\n", app.App, app.Active, app.Count)
+		for e := range app.All() {
+			fmt.Println(e.Name(), e.Port, e.Devices)
+		}
 	}
-	// Output: Word 2
+	// Output:
+	// Word, on 2 devices: 2 endpoints, of these on at least 60 % of the devices:
+	// updates.word.example 443 2
+}
+
+func ExampleAppEndpoints_All() {
+	var c enrich.Contacts
+	for _, rec := range visits {
+		c.Add(rec, rec.Dst)
+	}
+	for app := range c.EndpointsByApp(context.Background(), enrich.Join{Level: enrich.AddressOnly}) {
+		for e := range app.All() {
+			fmt.Println(app.App, e.Addr, e.Devices)
+		}
+	}
+	// Output:
+	// Word 21.0.0.1 2
+	// Word 21.0.0.2 1
+}
+
+func ExampleContacts_NumAddrs() {
+	var c enrich.Contacts
+	for _, rec := range visits {
+		c.Add(rec, rec.Dst)
+	}
+	fmt.Println(c.NumAddrs())
+	// Output: 2
+}
+
+func ExampleContacts_Spilled() {
+	c := enrich.Contacts{Memory: 1 << 20}
+	defer c.Close()
+	for _, rec := range visits {
+		c.Add(rec, rec.Dst)
+	}
+	fmt.Println(c.Spilled()) // a mebibyte is enough for two contacts
+	// Output: 0 0
+}
+
+func ExampleContacts_Err() {
+	c := enrich.Contacts{Memory: 1, Dir: "/no/such/folder"}
+	for range 1000 {
+		c.Add(visits[0], visits[0].Dst)
+	}
+	fmt.Println(c.Err() != nil)
+	// Output: true
+}
+
+func ExampleContacts_Close() {
+	c := enrich.Contacts{Memory: 1} // contacts go to a temporary file
+	for range 1000 {
+		c.Add(visits[0], visits[0].Dst)
+	}
+	bytes, _ := c.Spilled()
+	fmt.Println(bytes > 0)
+	if err := c.Close(); err != nil {
+		log.Fatal(err)
+	}
+	// Output: true
 }
 
 func ExampleContacts_Add() {

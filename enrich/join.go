@@ -3,13 +3,14 @@ package enrich
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"iter"
 	"net/netip"
+	"runtime"
 	"slices"
 
 	"github.com/endoflow/endoflow/flow"
+	"github.com/endoflow/endoflow/internal/dense"
 )
 
 // Level is what an endpoint of an application is identified by.
@@ -48,16 +49,30 @@ func (l Level) HasPort() bool { return l == NamePort || l == AddressPort }
 // value joins nothing: all contacts, by address and port where a name would be.
 type Join struct {
 	// Resolver names addresses; nil knows no names. It is asked once about each
-	// address.
+	// address, in ascending order, by one goroutine unless it is a
+	// [NumberedResolver].
 	Resolver Resolver
 
 	Level Level
 
 	// Keep selects contacts by operating system and application; nil keeps all.
+	// It is asked once about each pair, before anything is joined.
 	Keep func(os flow.OS, app string) bool
 
 	// Expand gives one endpoint per name instead of one per class of names.
 	Expand bool
+
+	// MinDevices and MinSupport are what an endpoint must have to be yielded:
+	// as many devices, and as great a share of the application's active
+	// devices. The others are counted ([AppEndpoints.Count]), which costs less,
+	// since most of them cannot reach the minimum by the devices of their
+	// contacts, distinct or not.
+	MinDevices int
+	MinSupport float64
+
+	// Workers is how many applications are joined at a time; 0 is
+	// runtime.GOMAXPROCS.
+	Workers int
 }
 
 // An Endpoint is a destination of an application, counted over devices.
@@ -100,36 +115,34 @@ func (e Endpoint) Name() string {
 	return e.Addr.String()
 }
 
+// AppEndpoints are the endpoints of one application. They are safe to keep, and
+// those of one join are for one goroutine at a time.
+type AppEndpoints struct {
+	App    string
+	Active int // distinct devices with any kept contact of App
+	Count  int // endpoints, with those below the minimum of the join
+
+	appRows
+	join *joined
+}
+
+// All yields the endpoints that reach the minimum, sorted by Name, Port and
+// Proto.
+func (a AppEndpoints) All() iter.Seq[Endpoint] {
+	return func(yield func(Endpoint) bool) { a.join.yield(a, yield) }
+}
+
 // Endpoints joins the contacts with names and yields the endpoints of each
-// application, sorted by App, Name, Port and Proto. Contacts whose operating
-// system is not resolved count like any other; call [Contacts.Resolve] before
-// where Keep looks at it. The sequence can be ranged over again, and asks the
-// Resolver again.
-//
-// Each pair is an endpoint and a nil error, or a zero endpoint and an error: the
-// Resolver's or ctx's, after which the sequence ends.
-//
-// The cost is one step per contact and class of names on its address, and one
-// set operation where a class has several contacts; the number of flows does
-// not matter any more.
+// application that reach the join's minimum, sorted by App, Name, Port and Proto.
+// It is [Contacts.EndpointsByApp] without the counts.
 func (c *Contacts) Endpoints(ctx context.Context, j Join) iter.Seq2[Endpoint, error] {
 	return func(yield func(Endpoint, error) bool) {
-		contacts := c.selected(j.Keep)
-		var classes [][]string
-		if j.Resolver != nil && j.Level.named() {
-			var err error
-			if classes, err = nameClasses(ctx, contacts, j.Resolver); err != nil {
+		for app, err := range c.EndpointsByApp(ctx, j) {
+			if err != nil {
 				yield(Endpoint{}, err)
 				return
 			}
-		}
-		w := newJoiner(j, c, classes)
-		for ofApp := range byRun(contacts, func(a, b joined) bool { return a.app == b.app }) {
-			if err := ctx.Err(); err != nil {
-				yield(Endpoint{}, err)
-				return
-			}
-			for _, e := range w.endpoints(ofApp) {
+			for e := range app.All() {
 				if !yield(e, nil) {
 					return
 				}
@@ -138,276 +151,220 @@ func (c *Contacts) Endpoints(ctx context.Context, j Join) iter.Seq2[Endpoint, er
 	}
 }
 
-// A joined contact has what is known of it and of its address.
-type joined struct {
-	contact
-	*total
-	classes []int32 // of the names of its address
-	names   int     // of its address
-}
-
-// selected returns the contacts to join, sorted by application and address.
-func (c *Contacts) selected(keep func(flow.OS, string) bool) []joined {
-	_, devices := c.devices.sorted()
-	_, apps := c.apps.sorted()
-	contacts := make([]joined, 0, len(c.index))
-	for _, k := range c.sorted(apps, devices) {
-		if keep == nil || keep(k.os, c.apps.texts[k.app]) {
-			contacts = append(contacts, joined{contact: k, total: &c.totals[c.index[k]]})
-		}
-	}
-	return contacts
-}
-
-// byRun yields the runs of equal elements.
-func byRun[T any](s []T, equal func(a, b T) bool) iter.Seq[[]T] {
-	return func(yield func([]T) bool) {
-		for len(s) > 0 {
-			n := 1
-			for n < len(s) && equal(s[0], s[n]) {
-				n++
-			}
-			if !yield(s[:n]) {
-				return
-			}
-			s = s[n:]
-		}
-	}
-}
-
-// nameClasses looks up the names of the contacts' addresses and puts those with
-// equal address sets into classes, whose names it returns, sorted.
-func nameClasses(ctx context.Context, contacts []joined, r Resolver) ([][]string, error) {
-	addrs := make([][16]byte, len(contacts))
-	for i := range contacts {
-		addrs[i] = contacts[i].addr
-	}
-	slices.SortFunc(addrs, func(a, b [16]byte) int { return slices.Compare(a[:], b[:]) })
-	addrs = slices.Compact(addrs)
-
-	var names dictionary
-	var addrsOf [][]uint32 // of each name; sorted, since addresses come sorted
-	count := make([]int, len(addrs))
-	for i, a := range addrs {
-		if i&255 == 0 && ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		found, err := r.LookupAddr(ctx, netip.AddrFrom16(a).Unmap())
+// EndpointsByApp joins the contacts with names and yields each application that
+// has contacts which the join keeps, sorted by name. Contacts whose operating
+// system is not resolved count like any other; call [Contacts.Resolve] before
+// where Keep looks at it. The sequence can be ranged over again, and asks the
+// Resolver again. c must not be changed while it lasts.
+//
+// Each pair is the endpoints of an application and a nil error, or nothing and an
+// error: the Resolver's, ctx's, or that of a temporary file, after which the
+// sequence ends.
+//
+// The cost is one step per contact and class of names on its address, and one
+// set operation where a class has several contacts and can reach the minimum;
+// the number of flows does not matter any more. In
+// memory are the addresses, 8 bytes for each pair of address and name, and up to
+// 40 for each name; of the contacts in temporary files only those of the
+// applications that are being joined.
+func (c *Contacts) EndpointsByApp(ctx context.Context, j Join) iter.Seq2[AppEndpoints, error] {
+	return func(yield func(AppEndpoints, error) bool) {
+		join, err := c.join(ctx, j)
 		if err != nil {
+			c.note(err)
+			yield(AppEndpoints{}, err)
+			return
+		}
+		join.run(ctx, yield)
+	}
+}
+
+// A joined is what the workers of a join share. Addresses are numbered here as
+// they sort, those of kept contacts alone.
+type joined struct {
+	Join
+	c       *Contacts
+	apps    []uint32  // that may have kept contacts, sorted by name
+	kept    []systems // by app
+	addrs   []dense.Key
+	numbers []uint32 // of addresses, by their rank in memory; nil where there are runs
+	classes *classes // nil where nothing is named
+
+	// The texts of names that have been yielded: those of a class in one slice,
+	// by their place in classes.nameItems; or, to expand, by their numbers.
+	texts []string
+}
+
+// join selects contacts and names their addresses.
+func (c *Contacts) join(ctx context.Context, j Join) (*joined, error) {
+	c.prepare()
+	if c.err != nil {
+		return nil, c.err
+	}
+	if j.Workers <= 0 {
+		j.Workers = runtime.GOMAXPROCS(0)
+	}
+	s := &joined{Join: j, c: c, kept: make([]systems, len(c.apps.texts))}
+	apps, _ := c.apps.sorted()
+	for _, app := range apps {
+		kept := &s.kept[app]
+		for i := range 256 {
+			if os := flow.OS(i); c.systems.has(os) && (j.Keep == nil || j.Keep(os, c.apps.texts[app])) {
+				kept.add(os)
+			}
+		}
+		if *kept != (systems{}) {
+			s.apps = append(s.apps, app)
+		}
+	}
+	if err := s.selectAddrs(ctx); err != nil {
+		return nil, err
+	}
+	if j.Resolver != nil && j.Level.named() {
+		var err error
+		if s.classes, err = newClasses(ctx, j.Resolver, s.addrs, j.Workers); err != nil {
 			return nil, err
 		}
-		for _, name := range found {
-			id := names.id(name)
-			if int(id) == len(addrsOf) {
-				addrsOf = append(addrsOf, nil)
-			}
-			if at := addrsOf[id]; len(at) == 0 || at[len(at)-1] != uint32(i) { // a Resolver may repeat itself
-				addrsOf[id] = append(at, uint32(i))
-				count[i]++
-			}
+		s.texts = make([]string, len(s.classes.nameItems))
+		if j.Expand {
+			s.texts = make([]string, s.classes.numNames)
 		}
 	}
+	return s, ctx.Err()
+}
 
-	var classes [][]string
-	on := make([][]int32, len(addrs)) // the classes on each address
-	byAddrs := make(map[string]int32)
-	var key []byte
-	texts, _ := names.sorted()
-	for _, name := range texts {
-		at := addrsOf[names.ids[name]]
-		key = key[:0]
-		for _, a := range at {
-			key = binary.BigEndian.AppendUint32(key, a)
-		}
-		class, ok := byAddrs[string(key)]
-		if !ok {
-			class = int32(len(classes))
-			byAddrs[string(key)] = class
-			classes = append(classes, nil)
-			for _, a := range at {
-				on[a] = append(on[a], class)
+// selectAddrs numbers the addresses of kept contacts.
+func (s *joined) selectAddrs(ctx context.Context) error {
+	m := &s.c.inMemory
+	var all []dense.Key
+	var kept []bool
+	if len(s.c.runs) == 0 {
+		kept = make([]bool, len(m.order.addrs))
+		for n := range uint32(m.contacts.Len()) {
+			key := m.contacts.Key(n)
+			if m.totals.At(n).flows > 0 && s.kept[key.Hi>>32].has(detail(key.Lo).os()) {
+				kept[m.order.rank[uint32(key.Hi)]] = true
 			}
 		}
-		classes[class] = append(classes[class], name)
-	}
-
-	place := make(map[[16]byte]int, len(addrs))
-	for i, a := range addrs {
-		place[a] = i
-	}
-	for i := range contacts {
-		a := place[contacts[i].addr]
-		contacts[i].classes, contacts[i].names = on[a], count[a]
-	}
-	return classes, nil
-}
-
-// A joiner makes the endpoints of one application after the other, in space
-// that it uses again.
-type joiner struct {
-	j       Join
-	apps    []string
-	classes [][]string
-	devices *counter
-
-	// The contacts of each class, as a list: first[class] and link.next are
-	// places in links plus one, 0 ends a list.
-	first []int32
-	links []link
-	met   []int32 // classes with contacts
-}
-
-type link struct {
-	contact *joined
-	next    int32
-}
-
-func newJoiner(j Join, c *Contacts, classes [][]string) *joiner {
-	return &joiner{j: j, apps: c.apps.texts, classes: classes, devices: newCounter(len(c.devices.texts)), first: make([]int32, len(classes))}
-}
-
-// endpoints returns the sorted endpoints of the application of the contacts,
-// which it puts in another order.
-func (w *joiner) endpoints(ofApp []joined) []Endpoint {
-	w.devices.reset()
-	for i := range ofApp {
-		w.devices.add(&ofApp[i].devices)
-	}
-	active := w.devices.count
-	slices.SortStableFunc(ofApp, w.comparePorts)
-
-	var endpoints []Endpoint
-	for group := range byRun(ofApp, func(a, b joined) bool { return w.comparePorts(a, b) == 0 }) {
-		template := Endpoint{App: w.apps[group[0].app], Active: active}
-		if w.j.Level.HasPort() {
-			template.Port, template.Proto = group[0].port, group[0].proto
+		s.numbers = make([]uint32, len(kept))
+		for rank, ok := range kept {
+			if ok {
+				s.numbers[rank] = uint32(len(s.addrs))
+				s.addrs = append(s.addrs, m.order.addrs[rank].addr)
+			}
 		}
-		endpoints = w.unnamed(endpoints, template, group)
-		endpoints = w.named(endpoints, template, group)
+		return nil
 	}
-	type sortable struct {
-		name string
-		Endpoint
-	}
-	order := make([]sortable, len(endpoints))
-	for i, e := range endpoints {
-		order[i] = sortable{e.Name(), e}
-	}
-	slices.SortFunc(order, func(a, b sortable) int {
-		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Proto, b.Proto))
+	r := newReader(s.c)
+	err := r.each(allAddrs, func(addr dense.Key, _ uint32, _ []contact) error {
+		all = append(all, addr)
+		return nil
 	})
-	for i := range order {
-		endpoints[i] = order[i].Endpoint
+	if err != nil {
+		return err
 	}
-	return endpoints
-}
-
-func (w *joiner) comparePorts(a, b joined) int {
-	if !w.j.Level.HasPort() {
-		return 0
-	}
-	return cmp.Or(cmp.Compare(a.port, b.port), cmp.Compare(a.proto, b.proto))
-}
-
-// unnamed appends the endpoints of the addresses in a group that have no names.
-func (w *joiner) unnamed(endpoints []Endpoint, e Endpoint, group []joined) []Endpoint {
-	if w.j.Level == NameOnly {
-		return endpoints
-	}
-	for run := range byRun(group, func(a, b joined) bool { return a.addr == b.addr }) {
-		if len(run[0].classes) > 0 {
-			continue
-		}
-		of := e
-		of.Addr = netip.AddrFrom16(run[0].addr).Unmap()
-		w.devices.reset()
-		for i := range run {
-			w.add(&of, &run[i], len(run) == 1)
-		}
-		of.Addresses = 1
-		endpoints = append(endpoints, of)
-	}
-	return endpoints
-}
-
-// named appends the endpoints of the names in a group.
-func (w *joiner) named(endpoints []Endpoint, e Endpoint, group []joined) []Endpoint {
-	w.links, w.met = w.links[:0], w.met[:0]
-	for i := len(group) - 1; i >= 0; i-- { // backwards, so that the lists run forwards
-		for _, class := range group[i].classes {
-			if w.first[class] == 0 {
-				w.met = append(w.met, class)
+	kept = make([]bool, len(all))
+	for _, app := range s.apps {
+		at := 0
+		err := r.each(app, func(addr dense.Key, _ uint32, contacts []contact) error {
+			if err := ctx.Err(); err != nil {
+				return err
 			}
-			w.links = append(w.links, link{&group[i], w.first[class]})
-			w.first[class] = int32(len(w.links))
-		}
-	}
-	for _, class := range w.met {
-		of := e
-		of.Names = w.classes[class]
-		alone := w.links[w.first[class]-1].next == 0
-		w.devices.reset()
-		var last [16]byte
-		for at := w.first[class]; at != 0; at = w.links[at-1].next {
-			k := w.links[at-1].contact
-			w.add(&of, k, alone)
-			if of.Addresses == 0 || k.addr != last {
-				of.Addresses++
-				of.NamesOnAddress = max(of.NamesOnAddress, k.names)
-				last = k.addr
+			at = seek(all, at, addr)
+			for i := range contacts {
+				kept[at] = kept[at] || s.kept[app].has(contacts[i].detail.os())
 			}
-		}
-		w.first[class] = 0
-		if !w.j.Expand {
-			endpoints = append(endpoints, of)
-			continue
-		}
-		for i := range of.Names {
-			one := of
-			one.Names = of.Names[i : i+1]
-			endpoints = append(endpoints, one)
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
-	return endpoints
-}
-
-// add counts a contact into an endpoint. The devices of the only one need no
-// set operation.
-func (w *joiner) add(e *Endpoint, k *joined, alone bool) {
-	e.Flows = sum(e.Flows, k.flows)
-	e.TxBytes = sum(e.TxBytes, k.tx)
-	e.RxBytes = sum(e.RxBytes, k.rx)
-	if alone {
-		e.Devices = k.devices.len()
-		return
-	}
-	w.devices.add(&k.devices)
-	e.Devices = w.devices.count
-}
-
-// A counter counts the distinct devices of several sets: a device counts if its
-// stamp is not the present round's.
-type counter struct {
-	stamps []uint32
-	round  uint32
-	count  int
-}
-
-func newCounter(devices int) *counter { return &counter{stamps: make([]uint32, devices)} }
-
-func (n *counter) reset() {
-	n.count = 0
-	if n.round++; n.round == 0 { // after 2^32 rounds old stamps would count again
-		clear(n.stamps)
-		n.round = 1
-	}
-}
-
-func (n *counter) add(s *deviceSet) {
-	s.each(func(device uint32) {
-		if n.stamps[device] != n.round {
-			n.stamps[device] = n.round
-			n.count++
+	for i, ok := range kept {
+		if ok {
+			s.addrs = append(s.addrs, all[i])
 		}
-	})
+	}
+	return nil
+}
+
+// seek returns where a key stands in sorted ones, from a place on, in steps that
+// grow while it lies beyond. It must be there.
+func seek(keys []dense.Key, from int, key dense.Key) int {
+	step := 1
+	for from+step < len(keys) && keys[from+step].Compare(key) <= 0 {
+		from += step
+		step *= 2
+	}
+	at, _ := slices.BinarySearchFunc(keys[from:min(len(keys), from+step)], key, dense.Key.Compare)
+	return from + at
+}
+
+// name returns the text of a name, in a slice with it alone.
+func (s *joined) name(id uint32) []string {
+	text := s.texts[id : id+1 : id+1]
+	if text[0] == "" {
+		text[0] = s.classes.nameOf(id)
+	}
+	return text
+}
+
+// namesOf returns the texts of a class.
+func (s *joined) namesOf(class uint32) []string {
+	from, to := s.classes.nameStart[class], s.classes.nameStart[class+1]
+	texts := s.texts[from:to:to]
+	if texts[0] == "" {
+		for i, id := range s.classes.nameItems[from:to] {
+			texts[i] = s.classes.nameOf(id)
+		}
+	}
+	return texts
+}
+
+// yield yields the endpoints of an application.
+func (s *joined) yield(a AppEndpoints, yield func(Endpoint) bool) {
+	named := a.named
+	for _, u := range a.unnamed {
+		for len(named) > 0 && s.precedes(a, named[0], u) {
+			if !yield(s.namedEndpoint(a, named[0])) {
+				return
+			}
+			named = named[1:]
+		}
+		e := a.endpoint(u.found)
+		e.Addr = s.addrs[a.found[u.found].addr].Addr()
+		if !yield(e) {
+			return
+		}
+	}
+	for _, row := range named {
+		if !yield(s.namedEndpoint(a, row)) {
+			return
+		}
+	}
+}
+
+// precedes reports whether a named endpoint comes before an unnamed one.
+func (s *joined) precedes(a AppEndpoints, row uint64, u unnamedRow) bool {
+	x, y := &a.found[uint32(row)], &a.found[u.found]
+	return cmp.Or(cmp.Compare(s.classes.nameOf(uint32(row>>32)), u.text), cmp.Compare(x.port, y.port), cmp.Compare(x.proto, y.proto)) < 0
+}
+
+func (s *joined) namedEndpoint(a AppEndpoints, row uint64) Endpoint {
+	e := a.endpoint(uint32(row))
+	if s.Expand {
+		e.Names = s.name(uint32(row >> 32))
+	} else {
+		e.Names = s.namesOf(a.found[uint32(row)].class)
+	}
+	return e
+}
+
+// endpoint returns what was found, without its names and address.
+func (a AppEndpoints) endpoint(found uint32) Endpoint {
+	f := &a.found[found]
+	return Endpoint{
+		App: a.App, Active: a.Active, Port: f.port, Proto: f.proto, Devices: int(f.devices),
+		Flows: f.flows, TxBytes: f.tx, RxBytes: f.rx, Addresses: int(f.addresses), NamesOnAddress: int(f.names),
+	}
 }

@@ -220,30 +220,35 @@ func (s *study) join(ctx context.Context) error {
 		apps[s.apps[i].App] = &s.apps[i]
 	}
 	keep := func(os flow.OS, app string) bool { return s.os.Has(os) && prevalent[app] }
-	for name, active := range s.contacts.Active(keep) {
-		apps[name].active = active
-	}
 	s.progress.say("joining flows with names")
 	defer s.progress.end()
-	join := enrich.Join{Resolver: s.index.Mode(s.names), Level: s.level, Expand: s.expand, Keep: keep}
+	join := enrich.Join{
+		Resolver: s.index.Mode(s.names), Level: s.level, Expand: s.expand, Keep: keep, Workers: s.workers,
+		MinSupport: min(s.minSupport, s.threshold), // below both an endpoint is counted and no more
+	}
 	err := s.output.write("endpoints.csv", func(to io.Writer) error {
 		w := newEndpointsWriter(to)
-		for found, err := range s.contacts.Endpoints(ctx, join) {
+		for of, err := range s.contacts.EndpointsByApp(ctx, join) {
 			if err != nil {
 				return err
 			}
-			e := endpoint{Endpoint: found, support: classify.Support{Devices: found.Devices, Active: found.Active}}
-			e.label = e.support.Endogeneity(s.threshold)
-			e.service = classify.ServiceOf(e.Proto, e.Port)
-			apps[e.App].count(e)
-			if e.support.Share() < s.minSupport || e.Devices < s.minDevices {
-				s.withheld++
-				continue
-			}
-			s.written++
-			s.insecure.add(e)
-			if err := w.write(e); err != nil {
-				return err
+			a := apps[of.App]
+			a.active, a.endpoints = of.Active, of.Count
+			s.withheld += of.Count
+			for found := range of.All() {
+				e := endpoint{Endpoint: found, support: classify.Support{Devices: found.Devices, Active: found.Active}}
+				e.label = e.support.Endogeneity(s.threshold)
+				e.service = classify.ServiceOf(e.Proto, e.Port)
+				a.count(e)
+				if e.support.Share() < s.minSupport || e.Devices < s.minDevices {
+					continue
+				}
+				s.withheld--
+				s.written++
+				s.insecure.add(e)
+				if err := w.write(e); err != nil {
+					return err
+				}
 			}
 		}
 		return w.flush()
@@ -280,7 +285,6 @@ func (i *insecure) add(e endpoint) {
 }
 
 func (a *app) count(e endpoint) {
-	a.endpoints++
 	if e.label != classify.Endogenous {
 		return
 	}

@@ -103,7 +103,7 @@ func (t *Table) Find(key Key) (n uint32, ok bool) {
 
 // Add returns the number of a key, and whether it is new.
 func (t *Table) Add(key Key) (n uint32, isNew bool) {
-	if t.Full() {
+	if t.full(1) {
 		t.grow(max(2*len(t.slots), minSlots))
 	}
 	hash := t.hash(key)
@@ -155,9 +155,8 @@ func (t *Table) FindAll(found *[Batch]uint32, keys []Key) {
 // minSlots is the size of the smallest table.
 const minSlots = 16
 
-// Full reports whether the next new key makes the table grow, to twice its
-// slots.
-func (t *Table) Full() bool { return 4*(t.keys.Len()+1) > 3*len(t.slots) }
+// full reports whether there is no room for n more keys.
+func (t *Table) full(n int) bool { return 4*(t.keys.Len()+n) > 3*len(t.slots) }
 
 // Grow makes room for n keys in all.
 func (t *Table) Grow(n int) {
@@ -194,6 +193,16 @@ func (t *Table) grow(n int) {
 func (t *Table) Reset() {
 	t.keys.Reset()
 	clear(t.slots)
+}
+
+// Growth returns a bound of the bytes that the table would take if n keys came,
+// at most 4,096: new slots, twice as many, stand for a time beside the old ones.
+func (t *Table) Growth(n int) int64 {
+	growth := t.keys.Growth(n)
+	if t.full(n) {
+		growth += 8 * int64(max(2*len(t.slots), 4*n, minSlots))
+	}
+	return growth
 }
 
 // Size returns the bytes that the table holds.

@@ -23,6 +23,14 @@ func (l *List[T]) Len() int { return l.n }
 // good until the next Append or Reset.
 func (l *List[T]) At(n uint32) *T { return &l.pieces[n>>pieceBits][n&(perPiece-1)] }
 
+// Slice returns n values from a number on, which must lie within one of the
+// list's pieces: n is a power of two, at most 4,096, and at a multiple of it. It
+// is good until the next Append or Reset.
+func (l *List[T]) Slice(at uint32, n int) []T {
+	in := int(at & (perPiece - 1))
+	return l.pieces[at>>pieceBits][in : in+n : in+n]
+}
+
 // Append adds a value.
 func (l *List[T]) Append(v T) {
 	last := l.n >> pieceBits
@@ -50,6 +58,20 @@ func (l *List[T]) Reset() {
 		l.pieces[i] = p[:0]
 	}
 	l.n = 0
+}
+
+// Growth returns a bound of the bytes that the list would hold more if n values
+// came, at most 4,096.
+func (l *List[T]) Growth(n int) int64 {
+	var more int64
+	switch {
+	case int64(l.n+n) <= l.room:
+	case l.room < perPiece:
+		more = max(8, 2*int64(l.n+n))
+	default:
+		more = perPiece
+	}
+	return more * int64(reflect.TypeFor[T]().Size())
 }
 
 // Size returns the bytes that the list holds.

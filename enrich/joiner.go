@@ -1,0 +1,337 @@
+package enrich
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"slices"
+
+	"github.com/endoflow/endoflow/flow"
+	"github.com/endoflow/endoflow/internal/dense"
+)
+
+// appRows are the endpoints of an application that reach the minimum, in
+// numbers.
+type appRows struct {
+	found   []found
+	named   []uint64 // name<<32 | number in found; sorted, so by name, port and protocol
+	unnamed []unnamedRow
+}
+
+// found is an endpoint. Of its class or, if that is noClass, of its address.
+type found struct {
+	class, addr               uint32
+	devices, addresses, names uint32
+	port                      uint16
+	proto                     flow.Proto
+	flows, tx, rx             uint64
+}
+
+const noClass = math.MaxUint32
+
+// unnamedRow is an endpoint without a name.
+type unnamedRow struct {
+	text  string // the address
+	found uint32
+}
+
+// A joiner makes the endpoints of one application after the other, in space
+// that it uses again.
+type joiner struct {
+	*joined
+	reader *reader
+	seen   *counter // is reader's, which needs it only between addresses
+
+	// The kept contacts of the application, by port, protocol and address, and
+	// their devices.
+	contacts []joinedContact
+	devices  []uint32
+	sorted   []joinedContact // to sort contacts
+	order    []uint64        // likewise
+
+	// Of shared classes.
+	state []classState
+	met   []uint32 // with contacts
+	lists []uint32 // contacts of those that can reach the minimum
+
+	rows  appRows
+	count int // of endpoints
+	need  int // devices to be yielded
+}
+
+// A joinedContact is one for each address and, at a level with ports, port and
+// protocol, of all systems that are kept.
+type joinedContact struct {
+	addr          uint32
+	port          uint16
+	proto         flow.Proto
+	start, end    uint32 // of its devices
+	flows, tx, rx uint64
+}
+
+func (k *joinedContact) service() uint32 { return uint32(k.port)<<8 | uint32(k.proto) }
+
+// classState is what is known of a class while the contacts of one port are gone
+// through.
+type classState struct {
+	contacts uint32
+	devices  uint32 // of all contacts, those of several counted several times
+	list     uint32 // where the list of contacts ends; 0 for none
+}
+
+func newJoiner(s *joined) *joiner {
+	w := &joiner{joined: s, reader: newReader(s.c)}
+	w.seen = w.reader.devices
+	if s.classes != nil {
+		w.state = make([]classState, s.classes.numShared)
+	}
+	return w
+}
+
+// endpoints joins the contacts of an application.
+func (w *joiner) endpoints(ctx context.Context, app uint32) (AppEndpoints, error) {
+	if err := w.load(ctx, app); err != nil {
+		return AppEndpoints{}, err
+	}
+	w.seen.reset()
+	active := w.seen.add(w.devices)
+	w.need = w.minimum(active)
+	w.count = 0
+	w.rows = appRows{}
+	for from := 0; from < len(w.contacts); {
+		to := from + 1
+		for to < len(w.contacts) && w.contacts[to].service() == w.contacts[from].service() {
+			to++
+		}
+		if err := ctx.Err(); err != nil {
+			return AppEndpoints{}, err
+		}
+		w.ofAddrs(w.contacts[from:to])
+		if w.classes != nil {
+			w.ofShared(w.contacts[from:to])
+		}
+		from = to
+	}
+	slices.Sort(w.rows.named)
+	slices.SortFunc(w.rows.unnamed, func(a, b unnamedRow) int { return cmp.Or(cmp.Compare(a.text, b.text), cmp.Compare(a.found, b.found)) })
+	return AppEndpoints{App: w.c.apps.texts[app], Active: active, Count: w.count, appRows: w.rows, join: w.joined}, nil
+}
+
+// minimum returns how many devices an endpoint must have.
+func (w *joiner) minimum(active int) int {
+	n := max(1, w.MinDevices)
+	if share := w.MinSupport * float64(active); share > float64(n) {
+		n = int(min(share, float64(active))) - 1 // rounding is left to the division that others do as well
+	}
+	for n <= active && float64(n)/float64(active) < w.MinSupport {
+		n++
+	}
+	return n
+}
+
+// load reads the kept contacts of an application.
+func (w *joiner) load(ctx context.Context, app uint32) error {
+	w.contacts, w.devices = w.contacts[:0], w.devices[:0]
+	at, steps := 0, 0
+	kept := w.kept[app]
+	err := w.reader.each(app, func(addr dense.Key, rank uint32, contacts []contact) error {
+		if steps++; steps%1024 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		last := -1      // the contact of this address and port
+		merged := false // w.seen has its devices
+		for i := range contacts {
+			k := &contacts[i]
+			if !kept.has(k.detail.os()) {
+				continue
+			}
+			port, proto := k.detail.port(), k.detail.proto()
+			if !w.Level.HasPort() {
+				port, proto = 0, 0
+			}
+			if last < 0 {
+				if w.numbers != nil {
+					at = int(w.numbers[rank])
+				} else {
+					at = seek(w.addrs, at, addr)
+				}
+			}
+			if last < 0 || w.contacts[last].port != port || w.contacts[last].proto != proto {
+				start := uint32(len(w.devices))
+				w.devices = append(w.devices, k.devices...)
+				last, merged = len(w.contacts), false
+				w.contacts = append(w.contacts, joinedContact{uint32(at), port, proto, start, uint32(len(w.devices)), k.flows, k.tx, k.rx})
+				continue
+			}
+			into := &w.contacts[last]
+			if !merged {
+				merged = true
+				w.seen.reset()
+				w.seen.add(w.devices[into.start:])
+			}
+			w.devices = w.seen.appendNew(w.devices, k.devices)
+			into.end = uint32(len(w.devices))
+			into.flows = sum(into.flows, k.flows)
+			into.tx = sum(into.tx, k.tx)
+			into.rx = sum(into.rx, k.rx)
+		}
+		return nil
+	})
+	if err == nil && w.Level.HasPort() {
+		w.sortByService()
+	}
+	return err
+}
+
+// sortByService sorts the contacts by port and protocol, and leaves those of one
+// port by address.
+func (w *joiner) sortByService() {
+	if slices.IsSortedFunc(w.contacts, func(a, b joinedContact) int { return cmp.Compare(a.service(), b.service()) }) {
+		return
+	}
+	w.order = w.order[:0]
+	for i := range w.contacts {
+		w.order = append(w.order, uint64(w.contacts[i].service())<<32|uint64(i))
+	}
+	slices.Sort(w.order)
+	w.sorted = w.sorted[:0]
+	for _, v := range w.order {
+		w.sorted = append(w.sorted, w.contacts[uint32(v)])
+	}
+	w.contacts, w.sorted = w.sorted, w.contacts
+}
+
+// ofAddrs adds the endpoints that are of one address each: of addresses without a
+// name, and of the names that lead to no other.
+func (w *joiner) ofAddrs(contacts []joinedContact) {
+	for i := range contacts {
+		k := &contacts[i]
+		class, names := uint32(noClass), uint32(0)
+		if w.classes != nil {
+			names = w.classes.count[k.addr]
+			if class = w.classes.private[k.addr] - 1; names > 0 && class == noClass {
+				continue // shared names alone
+			}
+		}
+		if names == 0 && w.Level == NameOnly {
+			continue
+		}
+		w.add(found{class: class, addr: k.addr, devices: k.end - k.start, addresses: 1, names: names, port: k.port, proto: k.proto, flows: k.flows, tx: k.tx, rx: k.rx})
+	}
+}
+
+// ofShared adds the endpoints of shared classes. It goes through the contacts
+// once to count, for each class, the contacts and their devices, and again to
+// list the contacts of the classes that can reach the minimum by these.
+func (w *joiner) ofShared(contacts []joinedContact) {
+	w.met = w.met[:0]
+	for i := range contacts {
+		k := &contacts[i]
+		for _, class := range w.classes.shared(k.addr) {
+			s := &w.state[class]
+			if s.contacts == 0 {
+				w.met = append(w.met, class)
+			}
+			s.contacts++
+			s.devices += k.end - k.start // does not overflow: w.devices has a place for each
+		}
+	}
+	candidates := w.met[:0]
+	for _, class := range w.met {
+		s := &w.state[class]
+		if int(s.devices) >= w.need {
+			candidates = append(candidates, class)
+			continue
+		}
+		w.count += w.rowsOf(class)
+		*s = classState{}
+	}
+	for len(candidates) > 0 {
+		n, length := 0, uint32(0)
+		for n < len(candidates) && (n == 0 || length < listLength) {
+			s := &w.state[candidates[n]]
+			length += s.contacts
+			s.list = length
+			n++
+		}
+		w.list(contacts, length)
+		for _, class := range candidates[:n] {
+			w.ofClass(contacts, class)
+			w.state[class] = classState{}
+		}
+		candidates = candidates[n:]
+	}
+}
+
+// listLength is from which length of lists on these are used before more are
+// made, 64 MiB.
+const listLength = 1 << 24
+
+// list fills the lists of the contacts of classes, from their ends.
+func (w *joiner) list(contacts []joinedContact, length uint32) {
+	w.lists = slices.Grow(w.lists[:0], int(length))[:length]
+	for i := len(contacts) - 1; i >= 0; i-- {
+		for _, class := range w.classes.shared(contacts[i].addr) {
+			if s := &w.state[class]; s.list > 0 {
+				s.list--
+				w.lists[s.list] = uint32(i)
+			}
+		}
+	}
+}
+
+// ofClass adds the endpoint of a class whose contacts are listed.
+func (w *joiner) ofClass(contacts []joinedContact, class uint32) {
+	s := w.state[class]
+	list := w.lists[s.list : s.list+s.contacts]
+	k := &contacts[list[0]]
+	f := found{class: class, addresses: s.contacts, port: k.port, proto: k.proto, devices: s.devices}
+	if len(list) > 1 {
+		w.seen.reset()
+		devices := 0
+		for _, i := range list {
+			devices += w.seen.add(w.devices[contacts[i].start:contacts[i].end])
+		}
+		if f.devices = uint32(devices); devices < w.need {
+			w.count += w.rowsOf(class)
+			return
+		}
+	}
+	for _, i := range list {
+		k := &contacts[i]
+		f.flows = sum(f.flows, k.flows)
+		f.tx = sum(f.tx, k.tx)
+		f.rx = sum(f.rx, k.rx)
+		f.names = max(f.names, w.classes.count[k.addr])
+	}
+	w.add(f)
+}
+
+// rowsOf returns how many endpoints a class is.
+func (w *joiner) rowsOf(class uint32) int {
+	if w.Expand && class != noClass {
+		return len(w.classes.names(class))
+	}
+	return 1
+}
+
+// add counts an endpoint, and keeps it if it reaches the minimum.
+func (w *joiner) add(f found) {
+	w.count += w.rowsOf(f.class)
+	if int(f.devices) < w.need {
+		return
+	}
+	n := uint32(len(w.rows.found))
+	w.rows.found = append(w.rows.found, f)
+	if f.class == noClass {
+		w.rows.unnamed = append(w.rows.unnamed, unnamedRow{w.addrs[f.addr].Addr().String(), n})
+		return
+	}
+	names := w.classes.names(f.class)
+	if !w.Expand {
+		names = names[:1]
+	}
+	for _, name := range names {
+		w.rows.named = append(w.rows.named, uint64(name)<<32|uint64(n))
+	}
+}
