@@ -36,6 +36,9 @@ func parseAddr(text []byte) (netip.Addr, error) {
 	if addr, ok := parseIPv4(text); ok {
 		return addr, nil
 	}
+	if addr, ok := parseIPv6(text); ok {
+		return addr, nil
+	}
 	addr, err := netip.ParseAddr(string(text))
 	if err != nil {
 		return netip.Addr{}, errAddr
@@ -75,6 +78,60 @@ func parseIPv4(text []byte) (netip.Addr, bool) {
 // Of a number of as many digits: what the digits before the last are worth, and
 // what it is at least without leading zeros.
 var tens, hundreds, least = [4]uint{0, 0, 10, 10}, [4]uint{0, 0, 0, 100}, [4]uint{0, 0, 10, 100}
+
+// parseIPv6 reads an IPv6 address without allocation, as netip.ParseAddr would, if
+// it has no IPv4 address and no zone in it.
+func parseIPv6(text []byte) (netip.Addr, bool) {
+	var words [8]uint16
+	n, gap := 0, -1 // words read, and the place of "::"
+	if len(text) > 1 && text[0] == ':' && text[1] == ':' {
+		gap, text = 0, text[2:]
+	}
+	for len(text) > 0 {
+		word, digits := uint(0), 0
+		for digits < len(text) && isHexDigit[text[digits]] != 0 {
+			word = word<<4 | uint(isHexDigit[text[digits]]&15)
+			digits++
+		}
+		if digits == 0 || digits > 4 || n == 8 {
+			return netip.Addr{}, false
+		}
+		words[n] = uint16(word)
+		n++
+		if text = text[digits:]; len(text) == 0 {
+			break
+		}
+		if text[0] != ':' || len(text) == 1 {
+			return netip.Addr{}, false
+		}
+		if text = text[1:]; text[0] == ':' {
+			if gap >= 0 {
+				return netip.Addr{}, false
+			}
+			gap, text = n, text[1:]
+		}
+	}
+	switch {
+	case gap < 0 && n != 8, gap >= 0 && n == 8:
+		return netip.Addr{}, false
+	case gap >= 0:
+		copy(words[8-(n-gap):], words[gap:n])
+		clear(words[gap : 8-(n-gap)])
+	}
+	var addr [16]byte
+	for i, word := range words {
+		binary.BigEndian.PutUint16(addr[2*i:], word)
+	}
+	return netip.AddrFrom16(addr).Unmap(), true
+}
+
+// isHexDigit has the value of a hexadecimal digit, and 16 for all.
+var isHexDigit = func() (t [256]uint8) {
+	for i, c := range "0123456789abcdef" {
+		t[c], t["0123456789ABCDEF"[i]] = 16|uint8(i), 16|uint8(i)
+	}
+	return t
+}()
 
 const (
 	ones  = 0x0101010101010101
@@ -120,26 +177,26 @@ func quadAt(line []byte, start, end int) (addr netip.Addr, ok bool) {
 	second := bits.TrailingZeros(dots)
 	third := bits.TrailingZeros(dots & (dots - 1))
 
-	var quad [4]byte
-	wrong := uint(0)
-	from := 0
-	for i, to := range [4]int{first, second, third, n} {
-		length := uint(to - from)
-		at := start + to
-		ds := line[at-3 : at : at]
-		v := uint(ds[2]-'0') + tens[length&3]*uint(ds[1]-'0') + hundreds[length&3]*uint(ds[0]-'0')
-		least := [4]uint{0, 0, 10, 100}[length&3] // a number of this length without leading zeros
-		wrong |= (length - 1) &^ 3                // 0, or more than 4
-		wrong |= (length&3 - 1) &^ 3              // 4
-		wrong |= (255 - v) &^ 255                 // over 255
-		wrong |= (v - least) &^ 255               // below it
-		quad[i] = byte(v)
-		from = to + 1
-	}
-	if wrong != 0 {
+	a, wrongA := octet(line, start+first, first)
+	b, wrongB := octet(line, start+second, second-first-1)
+	c, wrongC := octet(line, start+third, third-second-1)
+	d, wrongD := octet(line, end, n-third-1)
+	if wrongA|wrongB|wrongC|wrongD != 0 {
 		return netip.Addr{}, false
 	}
-	return netip.AddrFrom4(quad), true
+	return netip.AddrFrom4([4]byte{byte(a), byte(b), byte(c), byte(d)}), true
+}
+
+// octet returns the number of some digits that ends at end. wrong is not 0 for
+// one that an address cannot have.
+func octet(line []byte, end, digits int) (v, wrong uint) {
+	ds := line[end-3 : end : end]
+	n := uint(digits)
+	v = uint(ds[2]-'0') + tens[n&3]*uint(ds[1]-'0') + hundreds[n&3]*uint(ds[0]-'0')
+	wrong = (n-1)&^3 | (n&3-1)&^3   // not 1 to 3 digits
+	wrong |= v &^ 255               // over 255
+	wrong |= (v - least[n&3]) >> 63 // with a zero before it
+	return v, wrong
 }
 
 // parseUint reads a decimal number without sign.
@@ -161,28 +218,10 @@ func parseUint(text []byte, limit uint64) (uint64, error) {
 	return n, nil
 }
 
-// uintAt is parseUint of line[start:end], with 8 digits at a time. It knows only
-// numbers of up to 16 digits with as many bytes before their end; of others, and of what
-// is none, ok is false.
-func uintAt(line []byte, start, end int) (n uint64, ok bool) {
-	digits := end - start
-	if digits < 1 || digits > 16 || end < 16 {
-		return 0, false
-	}
-	high := uint64(0)
-	if digits > 8 {
-		if high, ok = digitsOf(binary.LittleEndian.Uint64(line[end-16:]), digits-8); !ok {
-			return 0, false
-		}
-		digits = 8
-	}
-	low, ok := digitsOf(binary.LittleEndian.Uint64(line[end-8:]), digits)
-	return high*100_000_000 + low, ok
-}
-
-// digitsOf returns the number that the last n of 8 characters are.
-func digitsOf(w uint64, n int) (uint64, bool) {
-	w = (w ^ ones*'0') >> (64 - 8*uint(n)) << (64 - 8*uint(n))
+// digitsOf returns the number that the last n of 8 characters are, of which the first
+// is the lowest byte. It does without a branch for each.
+func digitsOf(w uint64, n uint32) (u uint64, ok bool) {
+	w = (w ^ ones*'0') >> (64 - 8*n) << (64 - 8*n)
 	if (w+ones*(0x80-10)|w)&highs != 0 {
 		return 0, false
 	}
@@ -279,26 +318,30 @@ const (
 
 var memorySeed = maphash.MakeSeed()
 
-// find returns what was made of a text with a hash, or nil. It is good until the
-// next text is added.
-func (m *memory[V]) find(hash uint64, text []byte, how escaping) *V {
+// find returns the place in known of a text with a hash, or -1.
+func (m *memory[V]) find(hash uint64, text []byte, how escaping) int {
 	if len(m.known) == 0 {
-		return nil
+		return -1
 	}
 	mask := uint64(len(m.slots) - 1)
 	for i := hash & mask; m.slots[i] != 0; i = (i + 1) & mask {
 		if m.slots[i]>>32 == hash>>32 {
-			if k := &m.known[uint32(m.slots[i])-1]; k.text == string(text) && k.how == how {
-				return &k.made
+			if place := int(uint32(m.slots[i])) - 1; m.isAt(place, text, how) {
+				return place
 			}
 		}
 	}
-	return nil
+	return -1
 }
 
-// add remembers what was made of a text that find does not find. text is from
-// copy.
-func (m *memory[V]) add(hash uint64, text string, how escaping, made V) *V {
+// isAt reports whether a text has this place in known, which may be none.
+func (m *memory[V]) isAt(place int, text []byte, how escaping) bool {
+	return place < len(m.known) && m.known[place].text == string(text) && m.known[place].how == how
+}
+
+// add remembers what was made of a text that find does not find, and returns its
+// place. text is from copy.
+func (m *memory[V]) add(hash uint64, text string, how escaping, made V) int {
 	if limit := cmp.Or(m.limit, maxTexts); len(m.known) >= limit || m.bytes > maxTextBytes {
 		clear(m.slots)
 		clear(m.known)
@@ -314,7 +357,7 @@ func (m *memory[V]) add(hash uint64, text string, how escaping, made V) *V {
 			m.place(i + 1)
 		}
 	}
-	return &m.known[len(m.known)-1].made
+	return len(m.known) - 1
 }
 
 // place puts a place in known, from 1, into the slots.
@@ -348,11 +391,12 @@ type names struct{ memory[string] }
 
 func (t *names) intern(text []byte) string {
 	hash := maphash.Bytes(memorySeed, text)
-	if s := t.find(hash, text, verbatim); s != nil {
-		return *s
+	place := t.find(hash, text, verbatim)
+	if place < 0 {
+		s := t.copy(text)
+		place = t.add(hash, s, verbatim, s)
 	}
-	s := t.copy(text)
-	return *t.add(hash, s, verbatim, s)
+	return t.known[place].made
 }
 
 // addrPort returns the end at text and port; a null address gives an invalid

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"hash/maphash"
 	"math"
@@ -45,10 +46,12 @@ type NVM struct {
 	scratch []byte                 // what they say
 
 	// What the texts of the fields were made into.
-	devices, apps, parents, executions, hosts memory[string]
-	images                                    memory[image]
-	hashes                                    memory[digest]
-	systems                                   memory[OS]
+	devices, parents, executions, hosts memory[string]
+	apps                                memory[app]
+	nameless                            app // what is not near any application
+	images                              memory[image]
+	hashes                              memory[digest]
+	systems                             memory[OS]
 }
 
 // An image is the path of a process image and its base name.
@@ -319,13 +322,14 @@ func unescapeQuoted(text, raw []byte) []byte {
 // flow makes the record of the fields. Its first error is the one of the field
 // that comes first here.
 func (n *NVM) flow(rec *Record) error {
-	if n.isNull(nvmPR) {
+	pr, null, ok := n.uint(nvmPR, 255)
+	switch {
+	case null:
 		rec.Null |= NullProto
-	} else if p, err := n.uint(nvmPR, 255); err != nil {
+	case !ok:
 		return BadField("pr", errProto)
-	} else {
-		rec.Proto = Proto(p)
 	}
+	rec.Proto = Proto(pr)
 	var err error
 	if rec.Src, err = n.end(nvmSA, nvmSP); err != nil {
 		return err
@@ -359,20 +363,26 @@ func (n *NVM) flow(rec *Record) error {
 	if !n.isNull(nvmOSN) {
 		rec.OS = *recall(n, &n.systems, nvmOSN, OSFamily)
 	}
-	if !n.isNull(nvmPPATH) {
-		image := recall(n, &n.images, nvmPPATH, imageOf)
-		rec.App.Path, rec.App.Name = image.path, image.base
-	}
+	near := &n.nameless
 	if !n.isNull(nvmPN) {
-		rec.App.Name = *recall(n, &n.apps, nvmPN, appOf)
-	} else if rec.App.Name == "" {
+		near = recall(n, &n.apps, nvmPN, appOf)
+		rec.App.Name = near.name
+	}
+	if !n.isNull(nvmPPATH) {
+		image := recallAt(n, &n.images, nvmPPATH, imageOf, &near.image)
+		rec.App.Path = image.path
+		if n.isNull(nvmPN) {
+			rec.App.Name = image.base
+		}
+	}
+	if rec.App.Name == "" {
 		rec.Null |= NullApp
 	}
 	if !n.isNull(nvmPPN) {
-		rec.App.Parent = *recall(n, &n.parents, nvmPPN, asText)
+		rec.App.Parent = *recallAt(n, &n.parents, nvmPPN, asText, &near.parent)
 	}
 	if !n.isNull(nvmPH) {
-		hash := recall(n, &n.hashes, nvmPH, parseSHA256)
+		hash := recallAt(n, &n.hashes, nvmPH, parseSHA256, &near.hash)
 		if !hash.ok {
 			return BadField("ph", errHash)
 		}
@@ -408,68 +418,74 @@ func (n *NVM) flow(rec *Record) error {
 // end returns the end of a connection at two fields; a null address gives an
 // invalid one.
 func (n *NVM) end(addr, port int) (netip.AddrPort, error) {
-	if n.isNull(addr) {
-		return netip.AddrPort{}, nil
-	}
 	v := n.spans[addr]
 	a, ok := quadAt(n.line, int(v.Start), int(v.End))
 	if !ok {
+		if n.isNull(addr) {
+			return netip.AddrPort{}, nil
+		}
 		var err error
 		if a, err = parseAddr(n.text(addr)); err != nil {
 			return netip.AddrPort{}, BadField(nvmNames[addr], err)
 		}
 	}
-	p := uint64(0)
-	if !n.isNull(port) {
-		var err error
-		if p, err = n.uint(port, 65535); err != nil {
-			return netip.AddrPort{}, BadField(nvmNames[port], errPort)
-		}
+	p, null, ok := n.uint(port, 65535)
+	if !ok && !null {
+		return netip.AddrPort{}, BadField(nvmNames[port], errPort)
 	}
 	return netip.AddrPortFrom(a, uint16(p)), nil
 }
 
-// uint returns the number in a field that is not null.
-func (n *NVM) uint(key int, limit uint64) (uint64, error) {
+// uint returns the number in a field, or that the field is null: 0, and not ok.
+func (n *NVM) uint(key int, limit uint64) (u uint64, null, ok bool) {
 	v := n.spans[key]
-	if u, ok := uintAt(n.line, int(v.Start), int(v.End)); ok && u <= limit {
-		return u, nil
+	if digits := v.End - v.Start; digits-1 < 8 && v.End >= 8 {
+		u, ok = digitsOf(binary.LittleEndian.Uint64(n.line[v.End-8:v.End]), digits)
+	} else if digits-9 < 8 && v.End >= 16 {
+		var high uint64
+		high, ok = digitsOf(binary.LittleEndian.Uint64(n.line[v.End-16:v.End]), digits-8)
+		if ok {
+			u, ok = digitsOf(binary.LittleEndian.Uint64(n.line[v.End-8:v.End]), 8)
+			u += high * 1e8
+		}
 	}
-	return parseUint(n.text(key), limit)
+	if ok && u <= limit {
+		return u, false, true
+	}
+	if n.isNull(key) {
+		return 0, true, false
+	}
+	u, err := parseUint(n.text(key), limit)
+	return u, false, err == nil
 }
 
 func (n *NVM) number(key int) (uint64, error) {
-	if n.isNull(key) {
-		return 0, nil
+	u, null, ok := n.uint(key, 1<<64-1)
+	if !ok && !null {
+		return 0, BadField(nvmNames[key], errNumber)
 	}
-	v, err := n.uint(key, 1<<64-1)
-	if err != nil {
-		return 0, BadField(nvmNames[key], err)
-	}
-	return v, nil
+	return u, nil
 }
 
 // moment returns the time in a field of milliseconds, or where that is null, of
 // seconds. 0 is no time.
-func (n *NVM) moment(milli, sec int) (time.Time, error) {
-	key, unit := milli, uint64(1)
-	if n.isNull(milli) {
-		if n.isNull(sec) {
-			return time.Time{}, nil
-		}
-		key, unit = sec, 1000
-	}
-	u, err := n.uint(key, maxUnix*1000/unit)
-	if err != nil {
-		return time.Time{}, BadField(nvmNames[key], errTime)
-	}
+func (n *NVM) moment(milli, sec int) (t time.Time, err error) {
+	ms, null, ok := n.uint(milli, maxUnix*1000)
 	switch {
-	case u == 0:
-		return time.Time{}, nil
-	case unit == 1:
-		return time.UnixMilli(int64(u)).UTC(), nil
+	case null:
+		s, null, ok := n.uint(sec, maxUnix)
+		if !ok && !null {
+			return t, BadField(nvmNames[sec], errTime)
+		}
+		if s > 0 {
+			t = time.Unix(int64(s), 0).UTC()
+		}
+	case !ok:
+		return t, BadField(nvmNames[milli], errTime)
+	case ms > 0:
+		t = time.UnixMilli(int64(ms)).UTC()
 	}
-	return time.Unix(int64(u), 0).UTC(), nil
+	return t, nil
 }
 
 // digit returns the only character of a field, or 0.
@@ -480,18 +496,30 @@ func (n *NVM) digit(key int) byte {
 	return 0
 }
 
-// recall returns what make made of a field's text, now or earlier.
+// recall returns what make made of a field's text, now or earlier. It is good
+// until the next text is recalled.
 func recall[V any](n *NVM, m *memory[V], key int, make func(text string) V) *V {
+	var place int
+	return recallAt(n, m, key, make, &place)
+}
+
+// recallAt is recall where the place that the text had the last time, for which
+// nothing need be hashed, is probably the right one.
+func recallAt[V any](n *NVM, m *memory[V], key int, make func(text string) V, place *int) *V {
 	raw, how := n.raw(key)
+	if m.isAt(*place, raw, how) {
+		return &m.known[*place].made
+	}
 	hash := maphash.Bytes(memorySeed, raw)
-	if v := m.find(hash, raw, how); v != nil {
-		return v
+	if *place = m.find(hash, raw, how); *place < 0 {
+		text := m.copy(raw)
+		if how == verbatim {
+			*place = m.add(hash, text, how, make(text))
+		} else {
+			*place = m.add(hash, text, how, make(string(n.text(key))))
+		}
 	}
-	text := m.copy(raw)
-	if how == verbatim {
-		return m.add(hash, text, how, make(text))
-	}
-	return m.add(hash, text, how, make(string(n.text(key))))
+	return &m.known[*place].made
 }
 
 func asText(text string) string { return text }
@@ -499,12 +527,19 @@ func asText(text string) string { return text }
 // imageOf returns the image at a path.
 func imageOf(path string) image { return image{path, baseName(path)} }
 
+// An app is an application, and where its image, the hash of that and its parent
+// were remembered when it was seen last.
+type app struct {
+	name                string
+	image, hash, parent int
+}
+
 // appOf returns the application that a process name means.
-func appOf(name string) string {
+func appOf(name string) app {
 	if isPath(name) {
-		return baseName(name)
+		name = baseName(name)
 	}
-	return name
+	return app{name: name}
 }
 
 // hostOf returns the canonical name in a host field, which may carry a port,
@@ -554,9 +589,9 @@ func (n *NVM) networkInterface() error {
 		if n.isNull(f.key) {
 			continue
 		}
-		v, err := n.uint(f.key, 1<<32-1)
-		if err != nil {
-			return BadField(nvmNames[f.key], err)
+		v, _, ok := n.uint(f.key, 1<<32-1)
+		if !ok {
+			return BadField(nvmNames[f.key], errNumber)
 		}
 		*f.field = uint32(v)
 	}
