@@ -23,14 +23,17 @@ const module = "github.com/endoflow/endoflow"
 // mayImport says which packages of the project each of its packages may import,
 // in code that is not a test. Examples see everything and are not listed.
 var mayImport = map[string][]string{
-	"":                  {},
-	"flow":              {"internal/flatjson", "internal/lines", "internal/winevent", "internal/zeek"},
-	"flow/flowtest":     {"flow", "internal/lines", "internal/linestest"},
-	"pdns":              {"internal/dense", "internal/flatjson", "internal/lines", "internal/winevent", "internal/zeek"},
-	"pdns/pdnsparquet":  {"pdns", "internal/lines"},
-	"pdns/pdnstest":     {"pdns", "internal/lines", "internal/linestest"},
-	"classify":          {"flow", "internal/dense", "internal/wire"},
-	"enrich":            {"flow", "internal/dense", "internal/wire"},
+	"":                 {},
+	"flow":             {"internal/flatjson", "internal/lines", "internal/winevent", "internal/zeek"},
+	"flow/flowtest":    {"flow", "internal/lines", "internal/linestest"},
+	"pdns":             {"internal/dense", "internal/flatjson", "internal/lines", "internal/winevent", "internal/zeek"},
+	"pdns/pdnsparquet": {"pdns", "internal/lines"},
+	"pdns/pdnstest":    {"pdns", "internal/lines", "internal/linestest"},
+	"classify":         {"flow", "internal/dense", "internal/wire"},
+	"enrich":           {"flow", "internal/dense", "internal/wire"},
+	"enrich/enrichparquet": {
+		"flow", "internal/dense",
+	},
 	"internal/dense":    {},
 	"internal/flatjson": {},
 	"internal/lines":    {},
@@ -54,6 +57,12 @@ var coreModules = []string{
 // leafModules are for one package each, beside coreModules, so that only who
 // imports that package has them.
 var leafModules = map[string][]string{
+	"enrich/enrichparquet": {
+		"github.com/parquet-go/parquet-go",
+	},
+	"examples/annotate": { // whose tests read what it writes
+		"github.com/parquet-go/parquet-go",
+	},
 	"pdns/pdnsparquet": {
 		"github.com/andybalholm/brotli",
 		"github.com/parquet-go/parquet-go",

@@ -13,7 +13,8 @@
 //	3  passive DNS                             pdns: records, Filter, Builder, Index;
 //	                                           pdns/pdnsparquet
 //	   labels (direction)                      classify: Strict, Paper, Agreement
-//	4  fusion with domain names                enrich: Enricher, Contacts
+//	4  fusion with domain names                enrich: Enricher, Contacts;
+//	                                           enrich/enrichparquet: flows with names, as files
 //	5  filters, endogeneity, security          classify: Census, Support, ServiceOf
 //
 // Package flow/flowtest helps to test what is built on them: a one-line notation
