@@ -141,7 +141,12 @@ func TestUnusable(t *testing.T) {
 	}{
 		{nil, "no -flows: name the files with flow records, as in -flows 'nvm/*.json.gz'"},
 		{[]string{"-flows", "x", "-at"}, "-at is not available yet; run without it"},
-		{[]string{"-flows", "x", "-names", "all"}, "a word after -flow-format, -pdns-format, -direction or -names is not one that -h lists"},
+		{[]string{"-flows", "x", "-names", "all"}, "a word after -flow-format, -pdns-format, -direction, -names or -format is not one that -h lists"},
+		{[]string{"-flows", "x", "-format", "csv"}, "a word after -flow-format, -pdns-format, -direction, -names or -format is not one that -h lists"},
+		{[]string{"-flows", "x", "-format", "parquet"}, "-format parquet without -o: name the file, as in -o flows.parquet"},
+		{[]string{"-flows", "x", "-expand"}, "-expand is for Parquet: in JSON each flow has its list"},
+		{[]string{"-flows", "x", "-memory", "much"}, "want a number with KiB, MiB or GiB after -memory"},
+		{[]string{"-flows", "x", "-workers", "-1"}, "want no negative -workers"},
 		{[]string{"-flows", "x", "y"}, `unexpected argument "y": options begin with -; quote patterns, so that the shell leaves them alone`},
 		{[]string{"-flows", "none-such"}, "none-such: file does not exist"},
 	} {

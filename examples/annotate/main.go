@@ -1,25 +1,23 @@
 // Annotate writes the flows of its input with their direction and the names of
-// their remote end, one JSON object a line, in the order of the files.
+// their remote end, in the order of the files: one JSON object a line, or Parquet.
 //
 // Devices are replaced by pseudonyms; with the same -key they are the same in
-// every run.
+// every run. What is written does not depend on -workers.
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"iter"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
-	"github.com/endoflow/endoflow/classify"
-	"github.com/endoflow/endoflow/enrich"
+	"github.com/endoflow/endoflow/enrich/enrichparquet"
 	"github.com/endoflow/endoflow/flow"
 	"github.com/endoflow/endoflow/pdns"
 	"github.com/endoflow/endoflow/pdns/pdnsparquet"
@@ -32,7 +30,7 @@ func main() {
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(os.Stderr, "annotate: interrupted; the output ends with a whole line")
+		fmt.Fprintln(os.Stderr, "annotate: interrupted; standard output ends with a whole line, and no unfinished file was left")
 		os.Exit(130)
 	default:
 		fmt.Fprintln(os.Stderr, "annotate:", err)
@@ -40,110 +38,35 @@ func main() {
 	}
 }
 
-const usage = `Annotate writes flows with their direction and names as JSON lines.
-
-  annotate -flows 'nvm/*.json.gz' -pdns 'dns/*.json.gz' > flows.jsonl
-  annotate -flows conn.log -pdns dns.log | grep '"direction":"Outbound"'
-
-Files are read in the order of their names. Where the operating system stands in
-records of its own (NVM's endpoint records), a flow has what was read of its
-device before it. Devices are written as pseudonyms; addresses are written as
-they are.
-
-Options:
-`
-
+// run is the program: options, names, then the flows in one pass.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	f := flag.NewFlagSet("annotate", flag.ContinueOnError)
-	f.SetOutput(io.Discard) // the error is printed once, by main
-	f.Usage = func() {}
-	flows := f.String("flows", "", "flow records: `PATTERNS`, comma-separated; plain, gzip or zstd")
-	flowFormat := f.String("flow-format", "auto", "auto, nvm, sysmon or zeek")
-	dns := f.String("pdns", "", "passive DNS: `PATTERNS`, likewise")
-	dnsFormat := f.String("pdns-format", "auto", "auto, parquet, cof, zeek or sysmon")
-	direction := f.String("direction", "strict", "strict, or paper: the literal RFC 1918 rule")
-	names := f.String("names", "query", "query: CNAME chains followed; owner: the paper's literal pairs")
-	at := f.Bool("at", false, "not available yet: names that were valid when the flow began")
-	keyFile := f.String("key", "", "`FILE` with the key of pseudonyms; none: a new random key for this run")
-	if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stderr, usage)
-		f.SetOutput(stderr)
-		f.PrintDefaults()
-		return err
-	} else if err != nil {
-		return fmt.Errorf("%w; -h lists the options", err)
-	}
-	newFlowFormat, ok1 := flow.NamedFormat(*flowFormat)
-	_, ok2 := pdns.NamedFormat(*dnsFormat)
-	ok2 = ok2 || *dnsFormat == "parquet"
-	labeler, ok3 := classify.NamedLabeler(*direction)
-	mode, ok4 := pdns.ParseMode(*names)
-	switch {
-	case f.NArg() > 0:
-		return fmt.Errorf("unexpected argument %q: options begin with -; quote patterns, so that the shell leaves them alone", f.Arg(0))
-	case *flows == "":
-		return errors.New("no -flows: name the files with flow records, as in -flows 'nvm/*.json.gz'")
-	case *at:
-		return errors.New("-at is not available yet; run without it")
-	case !ok1 || !ok2 || !ok3 || !ok4:
-		return errors.New("a word after -flow-format, -pdns-format, -direction or -names is not one that -h lists")
-	}
-	key := flow.RandomKey()
-	if *keyFile != "" {
-		var err error
-		if key, err = os.ReadFile(*keyFile); err != nil {
-			return err
-		}
-	}
-	pseudonyms, err := flow.NewPseudonymizer(key)
-	if err != nil {
-		return fmt.Errorf("-key %s: %w", *keyFile, err)
-	}
-
-	problems := problems{w: stderr}
-	var builder pdns.Builder
-	if *dns != "" {
-		files := pdnsparquet.Mixed{Patterns: strings.Split(*dns, ","), Format: *dnsFormat}
-		if _, err := files.Fill(ctx, &builder, problems.add); err != nil {
-			return err
-		}
-	}
-	index, err := builder.Build(ctx)
+	o, err := parseOptions(args, stderr)
 	if err != nil {
 		return err
 	}
-	enricher := enrich.Enricher{Resolver: index.Mode(mode)}
-
-	out := bufio.NewWriterSize(stdout, 1<<16)
-	w := newWriter(out, pseudonyms, mode)
-	devices := new(flow.Devices)
-	files := flow.Files{Patterns: strings.Split(*flows, ","), Format: newFlowFormat, Devices: devices, Workers: 1} // one, to keep the order
-	counts, err := files.Read(ctx, func(recs iter.Seq2[flow.Record, error]) error {
-		for rec, err := range recs {
-			if pe, ok := errors.AsType[*flow.ParseError](err); ok {
-				problems.add(pe)
-				continue
-			} else if err != nil {
-				return err
-			}
-			if d, ok := devices.Lookup(rec.Device); ok && rec.OS == flow.OSUnknown {
-				rec.OS = d.OS // told by an earlier file
-			}
-			label := labeler.Label(rec)
-			names, err := enricher.Names(ctx, rec, label.Remote(rec))
-			if err != nil {
-				return err
-			}
-			if err := w.write(rec, label, names); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err2 := out.Flush(); err == nil {
-		err = err2
+	debug.SetMemoryLimit(o.memory)
+	var out output
+	defer out.discard()
+	report := newReporter(stderr)
+	names, err := readNames(ctx, &o, report)
+	if err != nil {
+		return err
+	}
+	defer names.Close()
+	write, end, err := o.writer(&out, stdout, names.Mode(o.names))
+	if err != nil {
+		return err
+	}
+	files := &flow.Files{Patterns: strings.Split(o.flows, ","), Format: o.flowFormat, Devices: new(flow.Devices), Progress: report.progress("flows")}
+	counts, err := pipe(ctx, files, report.problem, write)
+	report.clear()
+	if err == nil {
+		err = end()
 	}
 	if err != nil {
+		return err
+	}
+	if err := out.finish(); err != nil {
 		return err
 	}
 	fmt.Fprintf(stderr, "annotate: %d lines = %d flows + %d skipped + %d errors; %d damaged files\n",
@@ -151,17 +74,55 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// problems tells of the first lines that cannot be read.
-type problems struct {
-	w io.Writer
-	n int
+// readNames makes the index of names.
+func readNames(ctx context.Context, o *options, report *reporter) (*pdns.Index, error) {
+	builder := pdns.Builder{Memory: o.memory / 2}
+	defer builder.Close()
+	if o.pdns != "" {
+		files := pdnsparquet.Mixed{Patterns: strings.Split(o.pdns, ","), Format: o.pdnsFormat, Workers: o.workers, Progress: report.progress("passive DNS")}
+		if _, err := files.Fill(ctx, &builder, report.problem); err != nil {
+			return nil, err
+		}
+	}
+	report.clear()
+	return builder.Build(ctx)
 }
 
-func (p *problems) add(pe *flow.ParseError) {
-	switch p.n++; {
-	case p.n <= 10:
-		fmt.Fprintln(p.w, "annotate:", pe)
-	case p.n == 11:
-		fmt.Fprintln(p.w, "annotate: further problems are only counted")
+// writer returns the function that writes flows, and the one that writes what is
+// held back, once.
+func (o *options) writer(out *output, stdout io.Writer, index *pdns.Index) (write func([]flow.Record) error, end func() error, err error) {
+	to := stdout
+	if o.output != "" {
+		if to, err = out.create(o.output); err != nil {
+			return nil, nil, err
+		}
 	}
+	if !o.parquet {
+		w := newJSONWriter(to, index, o)
+		return func(recs []flow.Record) error {
+			for i := range recs {
+				rec := &recs[i]
+				if err := w.write(rec, o.labeler.Label(*rec)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, w.flush, nil
+	}
+	w := &enrichparquet.Writer{Flows: to, Resolver: index, Evidence: o.names.String(), Device: o.pseudonyms.Device, RowGroup: int(min(o.memory/8, 256<<20))}
+	if !o.expand {
+		if w.Names, err = out.create(strings.TrimSuffix(o.output, ".parquet") + ".names.parquet"); err != nil {
+			return nil, nil, err
+		}
+	}
+	return func(recs []flow.Record) error {
+		for _, rec := range recs {
+			label := o.labeler.Label(rec)
+			row := enrichparquet.Row{Record: rec, Remote: label.Remote(rec), Direction: label.Direction.String(), Basis: label.Basis.String()}
+			if err := w.Write(row); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, w.Close, nil
 }
