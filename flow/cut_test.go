@@ -3,7 +3,6 @@ package flow_test
 import (
 	"bytes"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 	"testing"
@@ -11,37 +10,10 @@ import (
 
 	"github.com/endoflow/endoflow/flow"
 	"github.com/endoflow/endoflow/flow/flowtest"
+	"github.com/endoflow/endoflow/internal/linestest"
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 )
-
-// cutFS gives its files a few bytes at a time, so that they are cut into many
-// blocks, and says that they are large, so that many workers read them.
-type cutFS struct {
-	fstest.MapFS
-	size int
-}
-
-type cutFile struct {
-	fs.File
-	size int
-}
-
-type largeFile struct{ fs.FileInfo }
-
-func (largeFile) Size() int64 { return 1 << 30 }
-
-func (c cutFS) Stat(name string) (fs.FileInfo, error) {
-	info, err := c.MapFS.Stat(name)
-	return largeFile{info}, err
-}
-
-func (c cutFS) Open(name string) (fs.File, error) {
-	f, err := c.MapFS.Open(name)
-	return cutFile{f, c.size}, err
-}
-
-func (f cutFile) Read(p []byte) (int, error) { return f.File.Read(p[:min(len(p), f.size)]) }
 
 // TestCutAnywhere: wherever a file is cut into blocks that several workers read,
 // its records are the same, with the same OS, the same folding, the same errors
@@ -91,7 +63,7 @@ func TestCutAnywhere(t *testing.T) {
 			t.Run(name+"/"+codec, func(t *testing.T) {
 				read := func(size, workers int) ([]string, flow.Counts) {
 					var devices flow.Devices
-					files := flow.Files{FS: cutFS{fstest.MapFS{"f": {Data: data}}, size}, Patterns: []string{"f"}, Workers: workers, Devices: &devices}
+					files := flow.Files{FS: linestest.CutFS{MapFS: fstest.MapFS{"f": {Data: data}}, Size: size}, Patterns: []string{"f"}, Workers: workers, Devices: &devices}
 					recs, errs, counts := readAll(t, files)
 					var all []string
 					for _, rec := range recs {

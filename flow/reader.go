@@ -163,7 +163,7 @@ type lineDecoders struct {
 type lineDecoder struct {
 	nvm    NVM
 	sysmon Sysmon
-	apart  [apartKinds]func(line []byte, rec *Record) error
+	apart  [apartKinds]func(line []byte, recs []Record) ([]Record, error)
 }
 
 func (l *lineDecoders) of(worker int) *lineDecoder {
@@ -171,11 +171,20 @@ func (l *lineDecoders) of(worker int) *lineDecoder {
 	defer l.mu.Unlock()
 	for len(l.byWorker) <= worker {
 		d := new(lineDecoder)
-		d.apart[apartNVM] = d.nvm.decodeFlow
-		d.apart[apartSysmon] = d.sysmon.Decode
+		d.apart[apartNVM] = appending(d.nvm.decodeFlow)
+		d.apart[apartSysmon] = appending(d.sysmon.Decode)
 		l.byWorker = append(l.byWorker, d)
 	}
 	return l.byWorker[worker]
+}
+
+// appending returns a function that appends the record which decode makes.
+func appending(decode func(line []byte, rec *Record) error) func(line []byte, recs []Record) ([]Record, error) {
+	return func(line []byte, recs []Record) ([]Record, error) {
+		recs = append(recs, Record{})
+		err := decode(line, &recs[len(recs)-1])
+		return recs, err
+	}
 }
 
 func (d *decoder) use(format Format) {
@@ -192,7 +201,7 @@ func (d *decoder) use(format Format) {
 	}
 }
 
-func (d *decoder) Ahead(worker int) func(line []byte, rec *Record) error {
+func (d *decoder) Ahead(worker int) func(line []byte, recs []Record) ([]Record, error) {
 	kind := d.apart.Load()
 	if kind == apartNot {
 		return nil

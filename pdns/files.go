@@ -47,9 +47,9 @@ func (f *Files) Read(ctx context.Context, each func(iter.Seq2[Record, error]) er
 	files := lines.Files{FS: f.FS, Patterns: f.Patterns, Workers: f.Workers, MaxLine: f.MaxLine, Progress: f.Progress}
 	return lines.ReadFiles(ctx, &files, func() lines.Decoder[Record] {
 		if f.Format == nil {
-			return new(decoder)
+			return newDecoder(nil)
 		}
-		return &decoder{f.Format()}
+		return newDecoder(f.Format())
 	}, nil, each)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"iter"
+	"sync/atomic"
 
 	"github.com/endoflow/endoflow/internal/lines"
 )
@@ -40,26 +41,55 @@ func NewReader(src io.Reader, name string) *Reader {
 // A stream of which the rest cannot be read ends with a *ParseError that is
 // [ErrDamaged].
 func (r *Reader) All() iter.Seq2[Record, error] {
-	return lines.Read(context.Background(), r.src, r.name, r.MaxLine, &decoder{r.Format}, &r.counts)
+	return lines.Read(context.Background(), r.src, r.name, r.MaxLine, newDecoder(r.Format), &r.counts)
 }
 
 // Counts returns what became of the lines read so far, which may be up to 256 KiB
 // more than those of the records that All has given.
 func (r *Reader) Counts() Counts { return r.counts.Clone() }
 
-// A decoder is the lines.Decoder of one stream.
+// A decoder is the lines.Decoder of one stream, and a lines.Ahead for formats
+// that keep nothing from line to line.
 type decoder struct {
-	format Format // nil until detected
+	format    Format // nil until detected
+	stateless atomic.Pointer[Format]
 }
+
+func newDecoder(format Format) *decoder {
+	d := new(decoder)
+	if format != nil {
+		d.use(format)
+	}
+	return d
+}
+
+func (d *decoder) use(format Format) {
+	d.format = format
+	switch format.(type) {
+	case *COF, *Sysmon:
+		d.stateless.Store(&format)
+	}
+}
+
+func (d *decoder) Ahead(int) func(line []byte, recs []Record) ([]Record, error) {
+	if format := d.stateless.Load(); format != nil {
+		return (*format).Decode
+	}
+	return nil
+}
+
+func (d *decoder) Settle(*Record) (keep bool, err error) { return true, nil }
 
 func (d *decoder) Decode(line []byte, recs []Record) ([]Record, error) {
 	if d.format == nil {
-		if d.format = Detect(line); d.format == nil {
+		format := Detect(line)
+		if format == nil {
 			if line[0] == '#' {
 				return recs, Skip("header or comment")
 			}
 			return recs, ErrUnknownFormat
 		}
+		d.use(format)
 	}
 	return d.format.Decode(line, recs)
 }

@@ -28,21 +28,23 @@ type Decoder[T any] interface {
 type Ahead[T any] interface {
 	Decoder[T]
 
-	// Ahead returns a function for a worker, by number, that makes a line's one
-	// value in v, which is zero. Its error is that of the line, or
-	// [ErrInTurn] if Decode must be asked. Ahead returns nil as long as that is so for
-	// all lines. It may be called at any time, but a worker's
-	// function by that worker only.
-	Ahead(worker int) func(line []byte, v *T) error
+	// Ahead returns a function for a worker, by number, that decodes a line as
+	// Decode does, but without values beside an error, or returns [ErrInTurn] if
+	// Decode must be asked. Ahead returns
+	// nil as long as that is so for all lines. It may be called at any time, but a
+	// worker's function by that worker only.
+	Ahead(worker int) func(line []byte, values []T) ([]T, error)
 
-	// Settle is called for each value made ahead, in the order of lines and
-	// between the calls of Decode. It may change v. keep says whether v is a value of the
-	// sequence; the error is as Decode's.
+	// Settle is called for the value of each line that gave one ahead, in the
+	// order of lines and between the calls of Decode. It may change v. keep says
+	// whether v is a value of the sequence; the error is as Decode's.
 	Settle(v *T) (keep bool, err error)
 }
 
 // ErrInTurn says that a line cannot be decoded before the lines before it are.
 var ErrInTurn = errors.New("to be decoded in turn")
+
+var errEmpty error = SkipError("empty line")
 
 // errTaken says that the blocks of a source are all taken.
 var errTaken = errors.New("all blocks are taken")
@@ -145,15 +147,16 @@ type session[T any] struct {
 
 	buf    []byte
 	values []T       // of the block
-	early  []outcome // of the lines decoded ahead, those that did not simply give a value
+	early  []outcome // of the lines decoded ahead, those that did not simply give one value
 	pairs  []pair    // what to yield
 }
 
 // An outcome is that of a line that did not give one value ahead.
 type outcome struct {
-	index int    // of the line in its block
-	line  []byte // if it is to be decoded in turn
-	err   error
+	index  int    // of the line in its block
+	values int    // that it gave
+	line   []byte // if it is to be decoded in turn
+	err    error
 }
 
 // A pair is one of a sequence: a value by its place in session.values, or an error.
@@ -181,7 +184,7 @@ func (s *session[T]) next(src *source[T]) error {
 	}
 	s.values, s.early, s.pairs = s.values[:0], s.early[:0], s.pairs[:0]
 
-	var ahead func([]byte, *T) error
+	var ahead func([]byte, []T) ([]T, error)
 	if src.ahead != nil {
 		ahead = src.ahead.Ahead(s.worker)
 	}
@@ -228,55 +231,58 @@ func (s *session[T]) next(src *source[T]) error {
 }
 
 // decode decodes the lines of a block ahead of their turn, and returns their number.
-func (s *session[T]) decode(block []byte, maxLine int, ahead func([]byte, *T) error) (n int) {
-	for len(block) > 0 {
+func (s *session[T]) decode(block []byte, maxLine int, ahead func([]byte, []T) ([]T, error)) (n int) {
+	for ; len(block) > 0; n++ {
 		var line []byte
 		line, block = cut(block)
-		var err error
+		o := outcome{index: n}
 		switch {
 		case len(line) > maxLine:
-			err = ErrTooLong
+			o.err = ErrTooLong
 		case len(line) == 0:
-			err = SkipError("empty line")
+			o.err = errEmpty
 		default:
-			var zero T
-			s.values = append(s.values, zero)
-			if err = ahead(line, &s.values[len(s.values)-1]); err == nil {
-				n++
-				continue
+			var values []T
+			if values, o.err = ahead(line, s.values); o.err == nil {
+				o.values = len(values) - len(s.values)
+				s.values = values
+				if o.values == 1 {
+					continue
+				}
 			}
-			s.values = s.values[:len(s.values)-1]
-		}
-		o := outcome{index: n, err: err}
-		if err == ErrInTurn {
-			o.line = line
+			if o.err == ErrInTurn {
+				o.line = line
+			}
 		}
 		s.early = append(s.early, o)
-		n++
 	}
 	return n
 }
 
-// settle decides what the lines of a block give that were decoded ahead.
+// settle decides what the n lines of a block give that were decoded ahead.
 func (s *session[T]) settle(src *source[T], n int) {
 	early, value := s.early, 0
 	for i := range n {
-		var err error
-		if len(early) > 0 && early[0].index == i {
-			if err = early[0].err; err == ErrInTurn {
-				s.decodeInTurn(src, early[0].line)
-			} else {
-				s.result(src, s.values, err)
+		if len(early) == 0 || early[0].index != i {
+			keep, err := src.ahead.Settle(&s.values[value])
+			if keep {
+				s.pairs = append(s.pairs, pair{value: value})
 			}
-			early = early[1:]
+			value++
+			s.result(src, s.values, err)
 			continue
 		}
-		keep, err := src.ahead.Settle(&s.values[value])
-		if keep {
-			s.pairs = append(s.pairs, pair{value: value})
+		o := early[0]
+		early = early[1:]
+		if o.err == ErrInTurn {
+			s.decodeInTurn(src, o.line)
+			continue
 		}
-		value++
-		s.result(src, s.values, err)
+		for range o.values {
+			s.pairs = append(s.pairs, pair{value: value})
+			value++
+		}
+		s.result(src, s.values, o.err)
 	}
 }
 
@@ -289,7 +295,7 @@ func (s *session[T]) decodeInTurn(src *source[T], block []byte) {
 		case len(line) > src.maxLine:
 			s.result(src, nil, ErrTooLong)
 		case len(line) == 0:
-			s.result(src, s.values, SkipError("empty line"))
+			s.result(src, s.values, errEmpty)
 		default:
 			values, err := src.decoder.Decode(line, s.values)
 			s.result(src, values, err)

@@ -3,16 +3,14 @@ package lines_test
 import (
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"math/rand/v2"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"testing/fstest"
 
 	"github.com/endoflow/endoflow/internal/lines"
+	"github.com/endoflow/endoflow/internal/linestest"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -27,23 +25,17 @@ type aheadWords struct {
 	n     int
 }
 
-func (w *aheadWords) Ahead(int) func(line []byte, v *string) error {
+func (w *aheadWords) Ahead(int) func(line []byte, values []string) ([]string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.ready {
 		return nil
 	}
-	return func(line []byte, v *string) error {
-		switch text := string(line); {
-		case text == "nth", text == "ahead", strings.HasPrefix(text, ">"), strings.Contains(text, "+"):
-			return lines.ErrInTurn
-		default:
-			values, err := new(words).Decode(line, nil)
-			if err == nil {
-				*v = values[0]
-			}
-			return err
+	return func(line []byte, values []string) ([]string, error) {
+		if text := string(line); text == "nth" || text == "ahead" || strings.HasPrefix(text, ">") {
+			return values, lines.ErrInTurn
 		}
+		return new(words).Decode(line, values)
 	}
 }
 
@@ -84,45 +76,6 @@ func (w *aheadWords) Decode(line []byte, values []string) ([]string, error) {
 	return values, err
 }
 
-// cutFS has one file, of which each Read gives a few bytes.
-type cutFS struct {
-	fstest.MapFS
-	size int
-	busy bool  // each Read lets other workers go first
-	err  error // instead of io.EOF
-}
-
-type cutFile struct {
-	fs.File
-	of *cutFS
-}
-
-// Stat says that the file is large, so that it is worth many workers.
-func (c *cutFS) Stat(name string) (fs.FileInfo, error) {
-	info, err := c.MapFS.Stat(name)
-	return large{info}, err
-}
-
-type large struct{ fs.FileInfo }
-
-func (large) Size() int64 { return 1 << 30 }
-
-func (c *cutFS) Open(name string) (fs.File, error) {
-	f, err := c.MapFS.Open(name)
-	return cutFile{f, c}, err
-}
-
-func (c cutFile) Read(p []byte) (int, error) {
-	if c.of.busy {
-		runtime.Gosched()
-	}
-	n, err := c.File.Read(p[:min(len(p), c.of.size)])
-	if err == io.EOF && c.of.err != nil {
-		err = c.of.err
-	}
-	return n, err
-}
-
 // TestCutAnywhere: wherever a file is cut into blocks, and however many workers
 // read them, its lines give the same, with the same numbers in errors and the
 // same counts.
@@ -145,7 +98,7 @@ func TestCutAnywhere(t *testing.T) {
 		for _, packed := range []string{data, zipped(data), zstded(t, data), zstded(t, data[:len(data)/2]) + zstded(t, data[len(data)/2:]), zipped(data)[:18]} {
 			for _, broken := range []error{nil, errors.New("the disk is gone")} {
 				read := func(size, workers int) ([]string, lines.Counts) {
-					fsys := &cutFS{fstest.MapFS{"f": {Data: []byte(packed)}}, size, workers > 1, broken}
+					fsys := linestest.CutFS{MapFS: fstest.MapFS{"f": {Data: []byte(packed)}}, Size: size, Err: broken}
 					f := &lines.Files{FS: fsys, Patterns: []string{"f"}, Workers: workers, MaxLine: 30}
 					return readFiles(t, f, nil)
 				}
