@@ -133,10 +133,10 @@ func (s *hashSet) add(hash, nameless uint64) {
 var hashSeed = maphash.MakeSeed()
 
 // hashesOf returns hashes of what the reports of one connection have in common:
-// device (its name's hash), protocol, both ends, start and application; and, as nameless, of the
-// same without the application. That is what a report without a process says,
-// such as the start report of UDP that arrives before the first answer. Two of a
-// billion connections share a hash with a probability of 3 %.
+// device (its name's hash), protocol, both ends, start and application; and, as
+// nameless, of the same without the application. That is what a report without
+// a process says, such as the start report of UDP that arrives before the first
+// answer. Two of a billion connections share a hash with a probability of 3 %.
 func hashesOf(rec *Record, device uint64) (full, nameless uint64) {
 	src, dst := rec.Src.Addr().As16(), rec.Dst.Addr().As16()
 	var key [56]byte
@@ -186,11 +186,11 @@ type open struct {
 
 // deviceState is what is known of a device while its file is read.
 //
-// By default an agent sends end reports only, and to remember all of those would take memory in
-// proportion to the flows. Until the device has shown that it sends start reports,
-// only connections must be remembered that began before its first report in the
-// file: the start reports of the others would be in this file, if files follow
-// each other in time.
+// By default an agent sends end reports only, and to remember all of those
+// would take memory in proportion to the flows. Until the device has shown that
+// it sends start reports, only connections must be remembered that began before
+// its first report in the file: the start reports of the others would be in
+// this file, if files follow each other in time.
 type deviceState struct {
 	reports bool      // it has sent one
 	starts  bool      // it sends start or periodic reports
@@ -201,8 +201,9 @@ type deviceState struct {
 	osAt uint64 // at this state of the table
 }
 
-// add takes a report of a device. keep says whether rec is a record now, perhaps with what
-// earlier reports told folded in; err what the line counts as.
+// add takes a report of a device. keep says whether rec is a record now,
+// perhaps with what earlier reports told folded in; err what the line counts
+// as.
 func (c *connections) add(rec *Record, d *deviceState, device uint64) (keep bool, err error) {
 	if !d.reports {
 		d.reports = true

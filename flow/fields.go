@@ -138,10 +138,11 @@ const (
 	highs = 0x8080808080808080
 )
 
-// quadAt is parseIPv4 of line[start:end], with 16 bytes at a time instead of one:
-// where addresses differ in length, each end of a number is a branch that the
-// processor guesses wrongly. It knows only addresses with 3 bytes before and 16 from start on
-// within the line; of others, and of what is none, ok is false.
+// quadAt is parseIPv4 of line[start:end], with 16 bytes at a time instead of
+// one: where addresses differ in length, each end of a number is a branch that
+// the processor guesses wrongly. It knows only addresses with 3 bytes before
+// and 16 from start on within the line; of others, and of what is none, ok is
+// false.
 func quadAt(line []byte, start, end int) (addr netip.Addr, ok bool) {
 	n := end - start
 	if n < 7 || n > 15 || start < 3 || start+16 > len(line) {
@@ -218,8 +219,8 @@ func parseUint(text []byte, limit uint64) (uint64, error) {
 	return n, nil
 }
 
-// digitsOf returns the number that the last n of 8 characters are, of which the first
-// is the lowest byte. It does without a branch for each.
+// digitsOf returns the number that the last n of 8 characters are, of which the
+// first is the lowest byte. It does without a branch for each.
 func digitsOf(w uint64, n uint32) (u uint64, ok bool) {
 	w = (w ^ ones*'0') >> (64 - 8*n) << (64 - 8*n)
 	if (w+ones*(0x80-10)|w)&highs != 0 {

@@ -86,14 +86,15 @@ type Files struct {
 	Progress func(Progress)
 }
 
-// Read calls each once per worker, at the same time, with the records which that
-// worker decodes; each such sequence is single-use and follows the contract of
-// [Reader.All]. Workers begin with a file each, and when no other is left they
-// share in those that are being read, by blocks of 256 KiB of text: one large file is read by
-// all, as far as decompression keeps up. Lines of the formats NVM and Sysmon are then decoded
-// at the same time, lines of others one after the other. Which worker gets which record is left open, so
-// that what each keeps must be mergeable in any order; what the records say, the
-// errors and the counts are the same for any number of workers.
+// Read calls each once per worker, at the same time, with the records which
+// that worker decodes; each such sequence is single-use and follows the
+// contract of [Reader.All]. Workers begin with a file each, and when no other
+// is left they share in those that are being read, by blocks of 256 KiB of
+// text: one large file is read by all, as far as decompression keeps up. Lines
+// of the formats NVM and Sysmon are then decoded at the same time, lines of
+// others one after the other. Which worker gets which record is left open, so
+// that what each keeps must be mergeable in any order; what the records say,
+// the errors and the counts are the same for any number of workers.
 //
 // Reports of one connection are folded across files. For what only the end of
 // all files decides, each is called once more, when all workers have ended. The
@@ -132,7 +133,8 @@ func (f *Files) Read(ctx context.Context, each func(iter.Seq2[Record, error]) er
 }
 
 // A decoder is a Format for one file, with detection before it and the folding
-// of reports behind it. It is a [lines.Ahead] for the formats whose lines can be decoded apart.
+// of reports behind it. It is a [lines.Ahead] for the formats whose lines can
+// be decoded apart.
 type decoder struct {
 	format  Format
 	devices *Devices      // of all files; may be nil

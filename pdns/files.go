@@ -33,9 +33,10 @@ type Files struct {
 	Progress func(Progress)
 }
 
-// Read calls each once per worker, with a sequence of that worker's own. Workers
-// without a file of their own share in those of others. It returns when all workers have ended, with the
-// counts of all of them and the first error that each returned, or ctx's.
+// Read calls each once per worker, with a sequence of that worker's own.
+// Workers without a file of their own share in those of others. It returns when
+// all workers have ended, with the counts of all of them and the first error
+// that each returned, or ctx's.
 //
 // Each pair is a record and a nil error, or a zero record and an error. After a
 // *ParseError the sequence goes on; after any other error it ends.

@@ -98,14 +98,14 @@ func (f *Files) Open(name string) (fs.File, error) {
 	return f.FS.Open(name)
 }
 
-// ReadFiles reads the files with several workers. Each worker calls each with
-// a sequence of its own, which is single-use and follows the contract of
-// [Read]. When no file is left to begin, workers help others with theirs: which
-// worker gets which value is left open, but each gets values of one
-// file in their order. decoder makes the decoder of one
-// file. rest, if not nil, gives the values that only the end of all files
-// decides; where there are any, and all files were read to their end, each is
-// called once more with a sequence of them.
+// ReadFiles reads the files with several workers. Each worker calls each with a
+// sequence of its own, which is single-use and follows the contract of [Read].
+// When no file is left to begin, workers help others with theirs: which worker
+// gets which value is left open, but each gets values of one file in their
+// order. decoder makes the decoder of one file. rest, if not nil, gives the
+// values that only the end of all files decides; where there are any, and all
+// files were read to their end, each is called once more with a sequence of
+// them.
 //
 // It returns with the counts of all, and the first error that each returned, or
 // ctx's.

@@ -29,10 +29,10 @@ type Ahead[T any] interface {
 	Decoder[T]
 
 	// Ahead returns a function for a worker, by number, that decodes a line as
-	// Decode does, but without values beside an error, or returns [ErrInTurn] if
-	// Decode must be asked. Ahead returns
-	// nil as long as that is so for all lines. It may be called at any time, but a
-	// worker's function by that worker only.
+	// Decode does, but without values beside an error, or returns [ErrInTurn]
+	// if Decode must be asked. Ahead returns nil as long as that is so for all
+	// lines. It may be called at any time, but a worker's function by that
+	// worker only.
 	Ahead(worker int) func(line []byte, values []T) ([]T, error)
 
 	// Settle is called for the value of each line that gave one ahead, in the
@@ -69,10 +69,10 @@ func Read[T any](ctx context.Context, r io.Reader, name string, maxLine int, d D
 	}
 }
 
-// A source is a stream of lines that several sessions read together. Each takes a
-// block, decodes of it what can be decoded ahead, settles it when the
-// blocks before it are settled, and then yields its values. What a line gives thus never
-// depends on who reads it, and no file is too large for many workers: in
+// A source is a stream of lines that several sessions read together. Each takes
+// a block, decodes of it what can be decoded ahead, settles it when the blocks
+// before it are settled, and then yields its values. What a line gives thus
+// never depends on who reads it, and no file is too large for many workers: in
 // order are only reading, decompression, and what depends on the lines before.
 type source[T any] struct {
 	name    string
@@ -230,7 +230,8 @@ func (s *session[T]) next(src *source[T]) error {
 	return io.EOF
 }
 
-// decode decodes the lines of a block ahead of their turn, and returns their number.
+// decode decodes the lines of a block ahead of their turn, and returns their
+// number.
 func (s *session[T]) decode(block []byte, maxLine int, ahead func([]byte, []T) ([]T, error)) (n int) {
 	for ; len(block) > 0; n++ {
 		var line []byte
