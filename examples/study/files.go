@@ -2,13 +2,11 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -64,6 +62,7 @@ func (o *output) discard() {
 // their names. The same input gives the same bytes, but for costs.json.
 func (s *study) writeFiles() error {
 	end := s.begin("files")
+	s.summary = s.summarize()
 	for name, write := range map[string]func(io.Writer) error{
 		"direction.csv": s.writeDirections, "apps.csv": s.writeApps, "summary.json": s.writeSummary,
 	} {
@@ -182,13 +181,21 @@ type filter struct {
 }
 
 type dnsSummary struct {
-	Rows      int64       `json:"rows"`
-	Addresses int64       `json:"address_rows"`
-	Thinned   int64       `json:"thinned"`
-	CNAMEs    int64       `json:"cname_rows"`
-	Dropped   int64       `json:"dropped"`
-	Query     indexedSize `json:"query"`
-	Owner     indexedSize `json:"owner"`
+	Rows      int64 `json:"rows"`
+	Addresses int64 `json:"address_rows"`
+	Thinned   int64 `json:"thinned"`
+	CNAMEs    int64 `json:"cname_rows"`
+	Dropped   int64 `json:"dropped"`
+
+	Filter filterSummary `json:"filter"`
+	Query  indexedSize   `json:"query"`
+	Owner  indexedSize   `json:"owner"`
+}
+
+// filterSummary is the Bloom filter that thinned the rows.
+type filterSummary struct {
+	Addresses int     `json:"addresses"` // distinct, of flows
+	Rate      float64 `json:"rate"`      // of other addresses let through
 }
 
 type indexedSize struct {
@@ -219,7 +226,7 @@ type result struct {
 	Endogenous         int  `json:"endogenous"`
 }
 
-func (s *study) summary() summary {
+func (s *study) summarize() summary {
 	sum := summary{
 		Version: 1,
 		Options: map[string]any{
@@ -259,29 +266,35 @@ func (s *study) summary() summary {
 		sum.Filters = append(sum.Filters, filter{f.Filter.String(), f.Removed, f.Left})
 	}
 	b, query, owner := s.builder.Stats(), s.index.Mode(pdns.Query).Stats(), s.index.Mode(pdns.Owner).Stats()
-	sum.DNS = dnsSummary{b.Rows, b.Addresses, b.Thinned, b.CNAMEs, b.Dropped, indexedSize{query.Addresses, query.Pairs}, indexedSize{owner.Addresses, owner.Pairs}}
-	for _, mode := range []pdns.Mode{pdns.Query, pdns.Owner} {
-		sum.Naming = append(sum.Naming, s.naming(mode, "IPv4", netip.Addr.Is4), s.naming(mode, "IPv6", netip.Addr.Is6))
+	sum.DNS = dnsSummary{
+		b.Rows, b.Addresses, b.Thinned, b.CNAMEs, b.Dropped,
+		filterSummary{s.contacts.NumAddrs(), filterRate}, indexedSize{query.Addresses, query.Pairs}, indexedSize{owner.Addresses, owner.Pairs},
 	}
+	sum.Naming = s.naming()
 	return sum
 }
 
-// naming counts the outbound destinations of one address family.
-func (s *study) naming(mode pdns.Mode, family string, in func(netip.Addr) bool) naming {
-	n := naming{Names: mode.String(), Family: family}
-	index := s.index.Mode(mode)
-	for addr, flows := range s.outbound {
-		if !in(addr) {
-			continue
-		}
-		n.Addresses++
-		n.Flows += flows
-		if names, _ := index.LookupAddr(context.Background(), addr); len(names) > 0 {
-			n.Named++
-			n.FlowsNamed += flows
+// naming counts the outbound destinations that have a name, by mode and address
+// family.
+func (s *study) naming() []naming {
+	rows := []naming{{Names: "query", Family: "IPv4"}, {Names: "query", Family: "IPv6"}, {Names: "owner", Family: "IPv4"}, {Names: "owner", Family: "IPv6"}}
+	modes := []*pdns.Index{s.index.Mode(pdns.Query), s.index.Mode(pdns.Owner)}
+	var ids []uint32
+	for addr, flows := range s.contacts.Addrs() {
+		for m, index := range modes {
+			n := &rows[2*m]
+			if addr.Is6() {
+				n = &rows[2*m+1]
+			}
+			n.Addresses++
+			n.Flows += flows
+			if ids = index.AppendNameIDs(ids[:0], addr); len(ids) > 0 {
+				n.Named++
+				n.FlowsNamed += flows
+			}
 		}
 	}
-	return n
+	return rows
 }
 
 func (s *study) result() result {
@@ -312,5 +325,5 @@ func (s *study) writeSummary(w io.Writer) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	return e.Encode(s.summary())
+	return e.Encode(s.summary)
 }

@@ -35,6 +35,12 @@ func main() {
 	}
 }
 
+// forReading is what the garbage collector may leave beyond -memory, of which
+// contacts and names have three quarters: pages and dictionaries of Parquet files
+// alone can be 100 MB, and a collector that cannot get below its limit does little
+// else than collect.
+const forReading = 128 << 20
+
 // run is the program: options, two passes over the input, the join, the files.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	o, err := parseOptions(args, stderr)
@@ -44,7 +50,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := prepare(o.out); err != nil {
 		return err
 	}
-	debug.SetMemoryLimit(o.memory)
+	debug.SetMemoryLimit(o.memory + forReading)
 	if o.flows == "" {
 		if err := builtIn(ctx, &o, stdout); err != nil {
 			return err
@@ -54,7 +60,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer s.output.discard()
+	defer s.close()
 	if err := s.readFlows(ctx); err != nil {
 		return err
 	}

@@ -8,8 +8,8 @@ import (
 	"io"
 	"iter"
 	"maps"
-	"net/netip"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -38,6 +38,7 @@ type study struct {
 	insecure insecure
 	written  int // endpoints in the files
 	withheld int // endpoints below -min-support or -min-devices
+	summary  summary
 	output   output
 	phases   []phase
 }
@@ -47,17 +48,13 @@ type study struct {
 type tally struct {
 	census    classify.Census
 	agreement classify.Agreement
-	contacts  enrich.Contacts
-	outbound  map[netip.Addr]uint64 // flows by remote address, of all systems and applications
+	contacts  enrich.Contacts // of all systems and applications
 }
 
 func (t *tally) merge(other *tally) {
 	t.census.Merge(&other.census)
 	t.agreement.Merge(&other.agreement)
 	t.contacts.Merge(&other.contacts)
-	for addr, n := range other.outbound {
-		t.outbound[addr] += n
-	}
 }
 
 // An app is an application on the chosen systems.
@@ -91,7 +88,17 @@ func newStudy(o options, progress *progressLine) (*study, error) {
 	if err != nil {
 		return nil, fmt.Errorf("-key %s: %w", o.key, err)
 	}
-	return &study{options: o, progress: progress, pseudo: pseudo, output: output{dir: o.out}, tally: tally{outbound: make(map[netip.Addr]uint64)}}, nil
+	s := &study{options: o, progress: progress, pseudo: pseudo, output: output{dir: o.out}, index: new(pdns.Index)}
+	s.contacts.Memory, s.builder.Memory = o.memory/4, o.memory/2
+	return s, nil
+}
+
+// close removes what is left of the work in files.
+func (s *study) close() {
+	s.output.discard()
+	s.contacts.Close()
+	s.builder.Close()
+	s.index.Close()
 }
 
 // readFlows is pass 1: every record is labelled, counted and, if it is
@@ -103,9 +110,11 @@ func (s *study) readFlows(ctx context.Context) error {
 		Patterns: strings.Split(s.flows, ","), Format: s.flowFormat, Devices: devices,
 		Workers: s.workers, Progress: s.progress.of("flows"),
 	}
+	workers := cmp.Or(s.workers, runtime.GOMAXPROCS(0))
 	var mu sync.Mutex
 	counts, err := files.Read(ctx, func(recs iter.Seq2[flow.Record, error]) error {
-		mine := tally{outbound: make(map[netip.Addr]uint64)}
+		mine := tally{contacts: enrich.Contacts{Memory: s.memory / 4 / int64(workers)}}
+		defer mine.contacts.Close() // empty but after an error
 		for rec, err := range recs {
 			if pe, ok := errors.AsType[*flow.ParseError](err); ok {
 				s.problems.add(pe)
@@ -129,7 +138,11 @@ func (s *study) readFlows(ctx context.Context) error {
 		s.census.SetOS(s.pseudo.Device(d.ID), d.OS)
 	}
 	s.contacts.Resolve(s.census.OS)
-	end(phase{records: counts.Records, bytes: counts.Bytes})
+	if err := s.contacts.Err(); err != nil {
+		return err
+	}
+	spilled, _ := s.contacts.Spilled()
+	end(phase{records: counts.Records, bytes: counts.Bytes, spilled: spilled})
 	return s.none("-flows", counts)
 }
 
@@ -156,28 +169,30 @@ func (s *study) count(t *tally, rec flow.Record) {
 	if rec.Null != 0 {
 		return
 	}
-	bare := rec
-	bare.Native = flow.NativeUnknown
-	t.agreement.Add(rec.Native, s.labeler.Label(bare).Direction, label.Direction)
-	if label.Direction != classify.Outbound {
-		return
+	rule := label.Direction
+	if rec.Native != flow.NativeUnknown {
+		bare := rec
+		bare.Native = flow.NativeUnknown
+		rule = s.labeler.Label(bare).Direction
 	}
-	remote := label.Remote(rec)
-	t.outbound[remote.Addr()]++
-	if rec.OS == flow.OSUnknown || s.os.Has(rec.OS) {
-		t.contacts.Add(rec, remote)
+	t.agreement.Add(rec.Native, rule, label.Direction)
+	if label.Direction == classify.Outbound {
+		t.contacts.Add(rec, label.Remote(rec))
 	}
 }
 
+// filterRate is the share of addresses without a flow that the filter of pass 2
+// takes for others.
+const filterRate = 0.01
+
 // readDNS is pass 2: the rows of contacted addresses become an index.
 func (s *study) readDNS(ctx context.Context) error {
-	s.index = new(pdns.Index)
 	if s.pdns == "" {
 		return nil
 	}
 	end := s.begin("names")
-	filter := pdns.NewFilter(uint(len(s.outbound)), 0.01)
-	for addr := range s.outbound {
+	filter := pdns.NewFilter(uint(s.contacts.NumAddrs()), filterRate)
+	for addr := range s.contacts.Addrs() {
 		filter.Add(addr)
 	}
 	s.builder.Filter = filter
@@ -199,8 +214,8 @@ func (s *study) readDNS(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	end(phase{records: counts.Records, bytes: counts.Bytes})
-	return nil
+	end(phase{records: counts.Records, bytes: counts.Bytes, spilled: s.builder.Stats().Spilled})
+	return s.contacts.Err()
 }
 
 // join names the contacts of the studied applications, scores their endpoints
@@ -256,8 +271,8 @@ func (s *study) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	end(phase{records: int64(s.contacts.Len())})
-	return nil
+	end(phase{})
+	return s.contacts.Err()
 }
 
 // insecure keeps the endogenous endpoints on ports without (certain) encryption

@@ -140,8 +140,30 @@ func TestFleetSupport(t *testing.T) {
 	}
 }
 
-// TestSameBytes: the workers, and the way in which the input is cut into files,
-// be it in the middle of a connection's reports, make no difference to any byte.
+// spilled returns how many bytes a run wrote to temporary files.
+func spilled(t *testing.T, out string) (bytes int64) {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(out, "costs.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var costs struct {
+		Phases []struct {
+			Spilled int64 `json:"spilled_bytes"`
+		}
+	}
+	if err := json.Unmarshal(data, &costs); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range costs.Phases {
+		bytes += p.Spilled
+	}
+	return bytes
+}
+
+// TestSameBytes: the workers, the memory, and the way in which the input is cut
+// into files, be it in the middle of a connection's reports, make no difference
+// to any byte.
 func TestSameBytes(t *testing.T) {
 	fleet := flowtest.Fleet{Seed: 3, Devices: 150}
 	whole, parts, dealt := t.TempDir(), t.TempDir(), t.TempDir()
@@ -169,9 +191,18 @@ func TestSameBytes(t *testing.T) {
 	for _, run := range []struct {
 		dir            string
 		files, workers int
-	}{{whole, 1, 1}, {parts, 7, 1}, {parts, 7, 2}, {parts, 7, 7}, {dealt, 7, 1}, {dealt, 7, 2}, {dealt, 7, 7}} {
+		memory         string
+	}{
+		{whole, 1, 1, "2GiB"}, {parts, 7, 1, "2GiB"}, {parts, 7, 2, "2GiB"}, {parts, 7, 7, "2GiB"},
+		{dealt, 7, 1, "2GiB"}, {dealt, 7, 2, "2GiB"}, {dealt, 7, 7, "2GiB"},
+		{parts, 7, 1, "1MiB"}, {dealt, 7, 2, "1MiB"},
+	} {
 		out := t.TempDir()
-		_, sum := runStudy(t, out, "-flows", filepath.Join(run.dir, "flows-*"), "-pdns", filepath.Join(whole, "dns*"), "-workers", strconv.Itoa(run.workers))
+		_, sum := runStudy(t, out, "-flows", filepath.Join(run.dir, "flows-*"), "-pdns", filepath.Join(whole, "dns*"),
+			"-workers", strconv.Itoa(run.workers), "-memory", run.memory)
+		if spilled := spilled(t, out); (spilled > 0) != (run.memory == "1MiB") {
+			t.Errorf("%+v: %d bytes spilled", run, spilled)
+		}
 		if sum.Result.Endpoints == 0 {
 			t.Fatal("no endpoints")
 		}

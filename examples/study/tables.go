@@ -18,7 +18,7 @@ import (
 // print shows the study's tables.
 func (s *study) print(to io.Writer) error {
 	w := bufio.NewWriter(to)
-	sum := s.summary()
+	sum := s.summary
 	t := tables{tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)}
 	t.counts("Flow records", sum.Flows)
 	if s.pdns != "" {
