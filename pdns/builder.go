@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/endoflow/endoflow/internal/dense"
 )
 
 // DefaultMaxNames is the most names of an address where [Builder.MaxNames] is 0.
@@ -52,6 +54,7 @@ type Builder struct {
 	files  []*scratch // of runs that came by Merge
 	added  int        // records by Add, to look at the memory now and then
 	passed passRate
+	text   []byte // of a name
 	stats  BuilderStats
 	err    error // the first; nothing is added after it
 }
@@ -129,13 +132,20 @@ func (b *Builder) addCNAME(rec *Record) bool {
 		return false
 	}
 	if rec.Query == "" && owner != target {
-		b.addEdge(b.tables.names.add(target), b.tables.names.add(owner))
+		b.addEdge(b.addName(target), b.addName(owner))
 	}
 	return true
 }
 
+// addName returns the number of a name.
+func (b *Builder) addName(name string) uint32 {
+	text := append(b.text[:0], name...)
+	b.text = text
+	return b.tables.names.add(text, b.tables.names.hash(text))
+}
+
 func (b *Builder) addEdge(target, owner uint32) {
-	b.tables.edges.add(uint64(target)<<32 | uint64(owner))
+	b.tables.edges.Add(dense.Key{Hi: uint64(target), Lo: uint64(owner)})
 }
 
 func (b *Builder) addAddr(addr uint32, rec *Record) bool {
@@ -150,11 +160,11 @@ func (b *Builder) addAddr(addr uint32, rec *Record) bool {
 		}
 	}
 	s := spanOf(rec.TimeFirst, rec.TimeLast, rec.Count)
-	o := b.tables.names.add(owner)
+	o := b.addName(owner)
 	if query == "" {
-		b.tables.rows.add(addr, o, 0, s)
+		b.tables.rows.add(pairKey(addr, o), 0, s)
 	} else {
-		b.addAsked(addr, o, b.tables.names.add(query), s)
+		b.addAsked(addr, o, b.addName(query), s)
 	}
 	return true
 }
@@ -163,11 +173,11 @@ func (b *Builder) addAddr(addr uint32, rec *Record) bool {
 // asked for.
 func (b *Builder) addAsked(addr, owner, query uint32, s span) {
 	if owner == query {
-		b.tables.asked.add(addr, owner, Asked, s)
+		b.tables.asked.add(pairKey(addr, owner), Asked, s)
 		return
 	}
-	b.tables.asked.add(addr, owner, Owned, s)
-	b.tables.asked.add(addr, query, ViaCNAME, s)
+	b.tables.asked.add(pairKey(addr, owner), Owned, s)
+	b.tables.asked.add(pairKey(addr, query), ViaCNAME, s)
 }
 
 // Merge adds what other has gathered, which it leaves as it is but for a

@@ -1,7 +1,6 @@
 package pdns
 
 import (
-	"cmp"
 	"errors"
 	"net/netip"
 	"time"
@@ -38,14 +37,27 @@ func CanonicalName(name string) (string, error) { return canonical(name) }
 // again by the caller. An unusable one is an error, and so is one that finds the
 // Builder without room, which [Builder.Flush] makes.
 func (b *Builder) NameID(name []byte) (NameID, error) {
-	if n, ok := b.tables.names.find(name); ok {
+	hash := b.tables.names.hash(name)
+	if n, ok := b.tables.names.find(name, hash); ok {
 		return NameID(n + 1), nil
 	}
-	text, err := canonical(string(name))
-	if err != nil || b.noRoom() {
-		return 0, cmp.Or(err, b.err)
+	return b.newNameID(name, hash)
+}
+
+// newNameID returns the number of a name that has none as it stands.
+func (b *Builder) newNameID(name []byte, hash uint32) (NameID, error) {
+	if !isCanonical(name) {
+		text, err := canonical(string(name))
+		if err != nil {
+			return 0, err
+		}
+		name = []byte(text)
+		hash = b.tables.names.hash(name)
 	}
-	return NameID(b.tables.names.add(text) + 1), nil
+	if b.noRoom() {
+		return 0, b.err
+	}
+	return NameID(b.tables.names.add(name, hash) + 1), nil
 }
 
 // NameIDs sets ids to the numbers of as many names, which may be used again by
@@ -53,11 +65,11 @@ func (b *Builder) NameID(name []byte) (NameID, error) {
 func (b *Builder) NameIDs(ids []NameID, names [][]byte) {
 	for len(names) > 0 {
 		n := min(len(names), batch)
-		var found [batch]uint32
-		b.tables.names.findAll(&found, names[:n])
+		var found, hashes [batch]uint32
+		b.tables.names.findAll(&found, &hashes, names[:n])
 		for i, name := range names[:n] {
 			if ids[i] = NameID(found[i]); found[i] == 0 {
-				ids[i], _ = b.NameID(name)
+				ids[i], _ = b.newNameID(name, hashes[i])
 			}
 		}
 		ids, names = ids[n:], names[n:]
@@ -152,37 +164,36 @@ func (r *passRate) count(passed, of int) {
 func (b *Builder) AddRows(rows []Row) {
 	for len(rows) > 0 {
 		n := min(len(rows), batch)
-		var keys [batch]uint64
-		for i := range rows[:n] {
-			keys[i] = uint64(rows[i].Addr-1)<<32 | uint64(rows[i].Owner-1)
-		}
-		var found [batch]uint32
-		b.tables.rows.keys.findAll(&found, keys[:n])
-		for i := range rows[:n] {
-			b.addRow(&rows[i], found[i])
-		}
+		b.addRows(rows[:n])
 		rows = rows[n:]
 	}
 }
 
-// addRow adds a row. pair is the number of its pair in the table plus one; 0 is not
-// known.
-func (b *Builder) addRow(row *Row, pair uint32) {
-	b.stats.Rows++
-	if row.Addr == 0 || row.Owner == 0 || b.noRoom() {
-		b.stats.Dropped++
+// addRows is AddRows for a batch.
+func (b *Builder) addRows(rows []Row) {
+	b.stats.Rows += int64(len(rows))
+	if b.noRoom() {
+		b.stats.Dropped += int64(len(rows))
 		return
 	}
-	b.stats.Addresses++
-	a, o, s := uint32(row.Addr-1), uint32(row.Owner-1), spanOf(row.TimeFirst, row.TimeLast, row.Count)
-	switch {
-	case row.Query != 0:
-		b.addAsked(a, o, uint32(row.Query-1), s)
-	case pair != 0:
-		b.tables.rows.spans.At(pair - 1).merge(s)
-	default:
-		b.tables.rows.add(a, o, 0, s)
+	var adds [batch]pair
+	n := 0
+	for i := range rows {
+		row := &rows[i]
+		if row.Addr == 0 || row.Owner == 0 {
+			b.stats.Dropped++
+			continue
+		}
+		b.stats.Addresses++
+		a, o, s := uint32(row.Addr-1), uint32(row.Owner-1), spanOf(row.TimeFirst, row.TimeLast, row.Count)
+		if row.Query != 0 {
+			b.addAsked(a, o, uint32(row.Query-1), s)
+			continue
+		}
+		adds[n] = pair{pairKey(a, o), s}
+		n++
 	}
+	b.tables.rows.addAll(adds[:n])
 }
 
 // AddCNAME adds what [Builder.Add] adds for a CNAME record. query is the name

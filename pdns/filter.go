@@ -28,9 +28,8 @@ type Filter struct {
 
 // The rates that NewFilter goes to.
 const (
-	minRate   = 1e-9
-	maxRate   = 0.5
-	maxHashes = 32 // 30 at minRate
+	minRate = 1e-9
+	maxRate = 0.5
 )
 
 // NewFilter returns an empty Filter that reports other addresses at the given
@@ -55,11 +54,12 @@ func (f *Filter) Add(addr netip.Addr) {
 	if !addr.IsValid() {
 		return
 	}
-	var at [maxHashes]uint64
-	f.locations(&at, addr)
+	x, y := hashes(addr)
 	set, m := f.bits.BitSet(), uint64(f.bits.Cap())
-	for _, l := range at[:f.k] {
-		set.Set(uint(l % m))
+	for i := range uint64(f.k) {
+		set.Set(uint(x % m))
+		x += y
+		y += i
 	}
 }
 
@@ -70,9 +70,18 @@ func (f *Filter) MayContain(addr netip.Addr) bool {
 	if !addr.IsValid() {
 		return false
 	}
-	var at [maxHashes]uint64
-	f.locations(&at, addr)
-	return f.bits.TestLocations(at[:f.k])
+	// As the library's TestLocations, but the next place is made only if it is
+	// asked for: of an address that was not added, two of seven are.
+	x, y := hashes(addr)
+	words, m := f.bits.BitSet().Words(), uint64(f.bits.Cap())
+	for i := range uint64(f.k) {
+		if l := x % m; words[l/64]>>(l%64)&1 == 0 {
+			return false
+		}
+		x += y
+		y += i
+	}
+	return true
 }
 
 // Merge adds the addresses of other, which must have been made with the same
@@ -84,20 +93,15 @@ func (f *Filter) Merge(other *Filter) error {
 	return f.bits.Merge(other.bits)
 }
 
-// locations fills in the places of an address's bits, before reduction to the
-// filter's size: enhanced double hashing (Dillinger and Manolios, FMCAD 2004)
-// of two 64-bit hashes. Hashing the 16 bytes here rather than with the
-// library's Test takes a quarter off a test.
-func (f *Filter) locations(at *[maxHashes]uint64, addr netip.Addr) {
+// hashes returns two hashes of an address, of which the places of its bits are
+// made by enhanced double hashing (Dillinger and Manolios, FMCAD 2004). Hashing
+// the 16 bytes here rather than with the library's Test takes a quarter off a
+// test.
+func hashes(addr netip.Addr) (x, y uint64) {
 	b := addr.As16()
 	hi, lo := binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
-	x := mix(hi^0x9e3779b97f4a7c15, lo^0xbf58476d1ce4e5b9)
-	y := mix(lo^0x94d049bb133111eb, x^0xd6e8feb86659fd93)
-	for i := range at[:f.k] {
-		at[i] = x
-		x += y
-		y += uint64(i)
-	}
+	x = mix(hi^0x9e3779b97f4a7c15, lo^0xbf58476d1ce4e5b9)
+	return x, mix(lo^0x94d049bb133111eb, x^0xd6e8feb86659fd93)
 }
 
 // mix folds the product of two words, as wyhash does.

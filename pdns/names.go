@@ -1,93 +1,100 @@
 package pdns
 
 import (
+	"encoding/binary"
 	"hash/maphash"
 
 	"github.com/endoflow/endoflow/internal/dense"
 )
 
-// names gives names consecutive numbers, as numbers does for other keys. It
-// takes them as texts or as bytes. The text of a name is in a block of many,
-// after its length, so that the garbage collector has nothing to look through.
+// names gives names consecutive numbers, as dense.Table does for other keys. It
+// takes them as texts or as bytes. A name is in a block of many, after its number
+// and its length, so that the slot that leads to it leads to its number too, and
+// the garbage collector has nothing to look through.
 type names struct {
 	at     dense.List[uint32] // by number: block<<16 | where in it
 	blocks [][]byte
-	used   int      // of the last block in use
-	last   int      // the last block in use
-	slots  []uint64 // as in numbers
+	last   int      // the block in use
+	used   int      // of it
+	slots  []uint64 // hash<<32 | at+1; 0 is free
 	seed   maphash.Seed
 }
 
 const (
 	nameBlock     = 1 << 16
 	maxNameBlocks = 1 << 16
+	nameHead      = 5 // bytes before a name
 )
+
+// maxNumbers bounds the keys of a table.
+const maxNumbers = 1 << 31
+
+// batch is how many keys are looked up at a time by those who have many.
+const batch = dense.Batch
 
 func (t *names) len() int { return t.at.Len() }
 
-// name returns the name with a number. It is not to be changed, and good until
-// the next reset.
-func (t *names) name(n uint32) []byte {
-	at := *t.at.At(n)
+// read returns the name at a place, and its number. It is not to be changed, and
+// good until the next reset.
+func (t *names) read(at uint32) (n uint32, name []byte) {
 	b := t.blocks[at>>16][at&(nameBlock-1):]
-	return b[1 : 1+int(b[0])]
+	return binary.LittleEndian.Uint32(b), b[nameHead : nameHead+int(b[4])]
 }
 
-// findName returns the number of a name with a hash.
-func findName[T string | []byte](t *names, name T, hash uint32) (n uint32, ok bool) {
-	if len(t.slots) == 0 {
-		return 0, false
-	}
+// name returns the name with a number, as read does.
+func (t *names) name(n uint32) []byte {
+	_, name := t.read(*t.at.At(n))
+	return name
+}
+
+// find returns the number of a name with a hash, if it has one. There must be
+// slots.
+func (t *names) find(name []byte, hash uint32) (n uint32, ok bool) {
 	mask := len(t.slots) - 1
 	for i := int(hash) & mask; t.slots[i] != 0; i = (i + 1) & mask {
-		if s := t.slots[i]; uint32(s>>32) == hash && string(t.name(uint32(s)-1)) == string(name) {
-			return uint32(s) - 1, true
+		if s := t.slots[i]; uint32(s>>32) == hash {
+			if n, text := t.read(uint32(s) - 1); string(text) == string(name) {
+				return n, true
+			}
 		}
 	}
 	return 0, false
 }
 
-// find returns the number of a name that has one.
-func (t *names) find(name []byte) (n uint32, ok bool) {
-	return findName(t, name, uint32(maphash.Bytes(t.ready(), name)))
-}
+// hash returns the hash of a name.
+func (t *names) hash(name []byte) uint32 { return uint32(maphash.Bytes(t.ready(), name)) }
 
-// findAll is that of numbers.
-func (t *names) findAll(found *[batch]uint32, names [][]byte) {
-	var hashes, at [batch]uint32
-	seed := t.ready()
+// findAll sets found to the numbers of names, a batch at most, plus one; to 0 for
+// a name that has none, or shares its hash with another. Each step is one of all
+// names, so that the waits for memory of many overlap.
+func (t *names) findAll(found, hashes *[batch]uint32, names [][]byte) {
 	for i, name := range names {
-		hashes[i] = uint32(maphash.Bytes(seed, name))
-	}
-	findSlots(found, t.slots, hashes[:len(names)])
-	for i := range names {
-		if n := found[i]; n != 0 {
-			at[i] = *t.at.At(n - 1)
-		}
+		hashes[i] = t.hash(name)
+		found[i] = findSlot(t.slots, hashes[i])
 	}
 	for i, name := range names {
 		if found[i] == 0 {
 			continue
 		}
-		b := t.blocks[at[i]>>16][at[i]&(nameBlock-1):]
-		if string(b[1:1+int(b[0])]) != string(name) {
+		n, text := t.read(found[i] - 1)
+		if found[i] = n + 1; string(text) != string(name) {
 			found[i] = 0
 		}
 	}
 }
 
-// add returns the number of a name. There must be room for it.
-func (t *names) add(name string) uint32 {
-	hash := uint32(maphash.String(t.ready(), name))
-	if n, ok := findName(t, name, hash); ok {
+// add returns the number of a name with a hash. There must be room for it.
+func (t *names) add(name []byte, hash uint32) uint32 {
+	if n, ok := t.find(name, hash); ok {
 		return n
 	}
 	if 4*(t.at.Len()+1) > 3*len(t.slots) {
 		t.slots = regrow(t.slots, 2*len(t.slots))
 	}
 	n := uint32(t.at.Len())
-	t.at.Append(t.keep(name))
-	place(t.slots, uint64(hash)<<32|uint64(n+1))
+	at := t.keep(n, name)
+	t.at.Append(at)
+	place(t.slots, uint64(hash)<<32|uint64(at+1))
 	return n
 }
 
@@ -101,8 +108,8 @@ func (t *names) ready() maphash.Seed {
 }
 
 // keep copies a name into a block, and returns where.
-func (t *names) keep(name string) uint32 {
-	if len(t.blocks) > 0 && t.used+1+len(name) > nameBlock {
+func (t *names) keep(n uint32, name []byte) uint32 {
+	if len(t.blocks) > 0 && t.used+nameHead+len(name) > nameBlock {
 		t.last++
 		t.used = 0
 	}
@@ -111,9 +118,10 @@ func (t *names) keep(name string) uint32 {
 	}
 	at := uint32(t.last<<16 | t.used)
 	b := t.blocks[t.last][t.used:]
-	b[0] = byte(len(name))
-	copy(b[1:], name)
-	t.used += 1 + len(name)
+	binary.LittleEndian.PutUint32(b, n)
+	b[4] = byte(len(name))
+	copy(b[nameHead:], name)
+	t.used += nameHead + len(name)
 	return at
 }
 
@@ -130,4 +138,37 @@ func (t *names) reset() {
 // size returns the bytes that the table holds.
 func (t *names) size() int64 {
 	return t.at.Size() + 8*int64(len(t.slots)) + int64(len(t.blocks))*nameBlock
+}
+
+// findSlot returns the lower half of the first slot that has a hash, 0 if none
+// has. There must be slots.
+func findSlot(slots []uint64, hash uint32) uint32 {
+	mask := len(slots) - 1
+	at := int(hash) & mask
+	for slots[at] != 0 && uint32(slots[at]>>32) != hash {
+		at = (at + 1) & mask
+	}
+	return uint32(slots[at])
+}
+
+// regrow returns a table of n slots, a power of two, with those of old. A slot
+// has a hash in its upper half, and 0 is free.
+func regrow(old []uint64, n int) []uint64 {
+	slots := make([]uint64, max(n, 16))
+	for _, s := range old {
+		if s != 0 {
+			place(slots, s)
+		}
+	}
+	return slots
+}
+
+// place puts a slot into a table, which has room for it.
+func place(slots []uint64, slot uint64) {
+	mask := len(slots) - 1
+	i := int(slot>>32) & mask
+	for slots[i] != 0 {
+		i = (i + 1) & mask
+	}
+	slots[i] = slot
 }

@@ -87,6 +87,19 @@ var (
 	errManyAnswers = errors.New("more than 4096 answers")
 )
 
+// isCanonical reports whether a name is in the form that canonical returns.
+func isCanonical(name []byte) bool {
+	if len(name) == 0 || len(name) > maxName || name[len(name)-1] == '.' {
+		return false
+	}
+	for _, c := range name {
+		if c <= ' ' || c >= 0x7f || 'A' <= c && c <= 'Z' {
+			return false
+		}
+	}
+	return true
+}
+
 // canonical returns a name in the one form that is compared: lower case, no
 // final dot. A name that is already so is returned as it is.
 func canonical(name string) (string, error) {

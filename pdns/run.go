@@ -155,53 +155,22 @@ func (r *edgeReader) next() bool {
 type tables struct {
 	names names
 	addrs dense.Table
-	asked pairs   // from messages
-	rows  pairs   // from rows: addresses with their owners
-	edges numbers // CNAME rows: target<<32 | owner
+	asked pairs       // from messages
+	rows  pairs       // from rows: addresses with their owners
+	edges dense.Table // CNAME rows: target, owner
 }
-
-// pairs are sums over records by address and name.
-type pairs struct {
-	keys     numbers              // address<<32 | name
-	evidence dense.List[Evidence] // by the key's number, as spans; of rows, nothing
-	spans    dense.List[span]
-}
-
-func (p *pairs) add(addr, name uint32, e Evidence, s span) {
-	n, isNew := p.keys.add(uint64(addr)<<32 | uint64(name))
-	switch {
-	case isNew:
-		p.spans.Append(s)
-		if e != 0 {
-			p.evidence.Append(e)
-		}
-	case e != 0:
-		*p.evidence.At(n) |= e
-		fallthrough
-	default:
-		p.spans.At(n).merge(s)
-	}
-}
-
-func (p *pairs) reset() {
-	p.keys.reset()
-	p.evidence.Reset()
-	p.spans.Reset()
-}
-
-func (p *pairs) size() int64 { return p.keys.size() + p.evidence.Size() + p.spans.Size() }
 
 func (t *tables) size() int64 {
-	return t.names.size() + t.addrs.Size() + t.asked.size() + t.rows.size() + t.edges.size()
+	return t.names.size() + t.addrs.Size() + t.asked.size() + t.rows.size() + t.edges.Size()
 }
 
 func (t *tables) empty() bool {
-	return t.asked.keys.keys.Len()+t.rows.keys.keys.Len()+t.edges.keys.Len() == 0
+	return t.asked.list.Len()+t.rows.list.Len()+t.edges.Len() == 0
 }
 
 // full reports whether a record might not find room.
 func (t *tables) full() bool {
-	return t.names.full() || t.addrs.Len() >= maxNumbers-4 || t.asked.keys.full() || t.rows.keys.full() || t.edges.full()
+	return t.names.full() || t.addrs.Len() >= maxNumbers-4 || t.asked.full() || t.rows.full() || t.edges.Len() >= maxNumbers-4
 }
 
 // reset empties the tables, whose memory stays.
@@ -210,7 +179,7 @@ func (t *tables) reset() {
 	t.addrs.Reset()
 	t.asked.reset()
 	t.rows.reset()
-	t.edges.reset()
+	t.edges.Reset()
 }
 
 // sorted makes a run of what the tables have: in memory, or in a file.
@@ -225,9 +194,17 @@ func (t *tables) sorted(file *scratch) (run, error) {
 	sortNames(order, t.names.name)
 	number := make([]uint32, len(order)) // in order, by that in the table
 	names := nameWriter{segmentWriter: segmentWriter{segment: segment{file: file}}}
-	for i, n := range order {
-		names.add(t.names.name(n))
-		number[n] = uint32(i)
+	// The names are read some at a time, so that the waits for memory overlap.
+	var texts [64][]byte
+	for i := 0; i < len(order); i += len(texts) {
+		part := order[i:min(i+len(texts), len(order))]
+		for j, n := range part {
+			texts[j] = t.names.name(n)
+			number[n] = uint32(i + j)
+		}
+		for _, text := range texts[:len(part)] {
+			names.add(text)
+		}
 	}
 	r.numNames = len(order)
 	if r.names, err = names.finish(); err != nil {
@@ -236,10 +213,10 @@ func (t *tables) sorted(file *scratch) (run, error) {
 	order = nil
 
 	edges := edgeWriter{segmentWriter: segmentWriter{segment: segment{file: file}}}
-	keys := make([]uint64, t.edges.keys.Len())
+	keys := make([]uint64, t.edges.Len())
 	for i := range keys {
-		e := *t.edges.keys.At(uint32(i))
-		keys[i] = uint64(number[e>>32])<<32 | uint64(number[uint32(e)])
+		e := t.edges.Key(uint32(i))
+		keys[i] = uint64(number[e.Hi])<<32 | uint64(number[e.Lo])
 	}
 	slices.Sort(keys)
 	for _, e := range keys {
@@ -316,19 +293,19 @@ func (g *groups) of(addr uint32) []named { return g.pairs[g.start[addr]:g.start[
 
 // byAddr groups pairs by their addresses, which have numbers below n.
 func (p *pairs) byAddr(number []uint32, n int) groups {
-	count := p.keys.keys.Len()
+	count := p.list.Len()
 	if count == 0 {
 		return groups{start: make([]uint32, n+1)}
 	}
 	g := groups{start: make([]uint32, n+2), pairs: make([]named, count)}
 	for i := range uint32(count) {
-		g.start[*p.keys.keys.At(i)>>32+2]++
+		g.start[p.list.At(i).key>>32+2]++
 	}
 	for i := 2; i < len(g.start); i++ {
 		g.start[i] += g.start[i-1]
 	}
 	for i := range uint32(count) {
-		k := *p.keys.keys.At(i)
+		k := p.list.At(i).key
 		at := &g.start[k>>32+1]
 		g.pairs[*at] = named{number[uint32(k)], i}
 		*at++
@@ -340,7 +317,7 @@ func (p *pairs) byAddr(number []uint32, n int) groups {
 func (p *pairs) appendEntries(entries []entry, of []named) []entry {
 	slices.SortFunc(of, func(a, b named) int { return cmp.Compare(a.name, b.name) })
 	for _, o := range of {
-		e := entry{name: o.name, span: *p.spans.At(o.pair)}
+		e := entry{name: o.name, span: p.list.At(o.pair).span}
 		if p.evidence.Len() > 0 {
 			e.evidence = *p.evidence.At(o.pair)
 		}

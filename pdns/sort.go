@@ -33,7 +33,11 @@ func sortFrom(items []prefixed, name func(uint32) []byte, depth int) {
 	for i := range items {
 		items[i].prefix = prefixAt(name(items[i].n), depth)
 	}
-	slices.SortFunc(items, func(a, b prefixed) int { return cmp.Compare(a.prefix, b.prefix) })
+	if len(items) < 1<<12 {
+		slices.SortFunc(items, func(a, b prefixed) int { return cmp.Compare(a.prefix, b.prefix) })
+	} else {
+		radixSort(items)
+	}
 	for len(items) > 1 {
 		n := 1
 		for n < len(items) && items[n].prefix == items[0].prefix {
@@ -43,6 +47,38 @@ func sortFrom(items []prefixed, name func(uint32) []byte, depth int) {
 			sortFrom(items[:n], name, depth+8)
 		}
 		items = items[n:]
+	}
+}
+
+// radixSort sorts by prefix, a byte at a time from the last, which for many takes
+// a third of the time of comparisons.
+func radixSort(items []prefixed) {
+	var counts [8][256]int
+	for i := range items {
+		for b, p := 0, items[i].prefix; b < 8; b, p = b+1, p>>8 {
+			counts[b][byte(p)]++
+		}
+	}
+	from, to := items, make([]prefixed, len(items))
+	for b := range counts {
+		at := &counts[b]
+		if at[byte(items[0].prefix>>(8*b))] == len(items) {
+			continue // all the same
+		}
+		sum := 0
+		for i, n := range at {
+			at[i] = sum
+			sum += n
+		}
+		for i := range from {
+			p := &at[byte(from[i].prefix>>(8*b))]
+			to[*p] = from[i]
+			*p++
+		}
+		from, to = to, from
+	}
+	if &from[0] != &items[0] {
+		copy(items, from)
 	}
 }
 

@@ -88,33 +88,28 @@ func isAddrText(data []byte) bool {
 // allocation: four numbers up to 255, without leading zeros.
 func parseIPv4(text []byte) (addr netip.Addr, ok bool) {
 	var octets [4]byte
-	octet, n, digits := 0, 0, 0
-	for _, c := range text {
-		switch {
-		case '0' <= c && c <= '9':
-			if digits > 0 && n == 0 {
+	i := 0
+	for n := range octets {
+		if n > 0 {
+			if i >= len(text) || text[i] != '.' {
 				return addr, false
 			}
-			n = 10*n + int(c-'0')
-			if digits++; n > 255 {
-				return addr, false
-			}
-		case c == '.':
-			if digits == 0 || octet == 3 {
-				return addr, false
-			}
-			octets[octet] = byte(n)
-			octet++
-			n, digits = 0, 0
-		default:
+			i++
+		}
+		if i >= len(text) || text[i]-'0' > 9 {
 			return addr, false
 		}
+		v := uint(text[i] - '0')
+		i++
+		for v > 0 && i < len(text) && text[i]-'0' <= 9 {
+			if v = 10*v + uint(text[i]-'0'); v > 255 {
+				return addr, false
+			}
+			i++
+		}
+		octets[n] = byte(v)
 	}
-	if octet != 3 || digits == 0 {
-		return addr, false
-	}
-	octets[3] = byte(n)
-	return netip.AddrFrom4(octets), true
+	return netip.AddrFrom4(octets), i == len(text)
 }
 
 // maxMicro is the end of the year 9999, in microseconds since 1970.
