@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
 	"testing"
 
 	"github.com/endoflow/endoflow/pdns"
@@ -109,37 +108,4 @@ func BenchmarkBuilder(b *testing.B) {
 			sum.Merge(&builder)
 		}
 	})
-}
-
-func BenchmarkLookupAddr(b *testing.B) {
-	for _, n := range []uint32{100_000, 1_000_000} {
-		var builder pdns.Builder
-		for i := range n {
-			r := row(fmt.Sprintf("host%d.example", i/4), pdns.A, address(i).String())
-			if address(i).Is6() {
-				r.RRType = pdns.AAAA
-			}
-			builder.Add(r)
-		}
-		idx := build(b, &builder)
-		for _, c := range []struct {
-			name string
-			from uint32
-		}{{"hit", 0}, {"miss", 1 << 31}} {
-			b.Run(fmt.Sprintf("case=%s/n=%d", c.name, n), func(b *testing.B) {
-				rng := rand.New(rand.NewPCG(1, 2))
-				addrs := make([]netip.Addr, 1<<20)
-				for i := range addrs {
-					addrs[i] = address(c.from + rng.Uint32N(n))
-				}
-				ctx := b.Context()
-				b.ReportAllocs()
-				i := 0
-				for b.Loop() {
-					idx.LookupAddr(ctx, addrs[i&(len(addrs)-1)])
-					i++
-				}
-			})
-		}
-	}
 }

@@ -3,6 +3,9 @@ package pdns
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"net/netip"
+
+	"github.com/endoflow/endoflow/internal/dense"
 )
 
 // FixHeader makes the checksum of a file's header right.
@@ -19,4 +22,19 @@ func OpenBytes(file []byte) (*Index, error) {
 		return nil, err
 	}
 	return x, nil
+}
+
+// BytesRead returns how many bytes of an image a lookup of an address reads: a
+// block of the filter, slots, and the record with the places of its names.
+func BytesRead(x *Index, addr netip.Addr) int {
+	key := dense.AddrKey(addr)
+	n := bloomLine
+	if !x.mayContain(hashAddr(key)) {
+		return n
+	}
+	n += slotBytes
+	if r := new(record); x.find(key, r) {
+		n += int(r.end-r.off) + r.num()*2*endBytes
+	}
+	return n
 }

@@ -280,20 +280,21 @@ func (x *Index) verifyRecords(ctx context.Context) error {
 	var stats [2]IndexStats
 	var before dense.Key
 	var entries []entry
+	var r, found record
 	records := uint64(0)
 	base := h.sections[secRecords].off
 	for off := uint64(0); off < uint64(len(x.records)); records++ {
 		if records%65536 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		r, ok := x.recordAt(off)
-		if !ok {
+		if !x.recordAt(off, &r) {
 			return corrupt(base+off, "a record of an address")
 		}
 		if records > 0 && compareAddrs(before, r.addr) >= 0 {
 			return corrupt(base+off, "an address is out of order")
 		}
 		before = r.addr
+		var ok bool
 		if entries, ok = r.entries(entries[:0], 0, r.num()); !ok || r.num() == 0 {
 			return corrupt(base+off, "the names of an address")
 		}
@@ -308,7 +309,7 @@ func (x *Index) verifyRecords(ctx context.Context) error {
 			n[1] > 0 && (entries[n[0]].evidence.group() != 1 || entries[n[0]+n[1]-1].evidence.group() != 1) {
 			return corrupt(base+off, "the evidence of a name")
 		}
-		if found, ok := x.find(r.addr); !ok || found.off != off {
+		if !x.find(r.addr, &found) || found.off != off {
 			return corrupt(base+off, "an address is not to be found")
 		}
 		for m := range stats {

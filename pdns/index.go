@@ -159,8 +159,8 @@ func (x *Index) Mode(m Mode) *Index {
 // only come first, in mode Owner, those known by Owned only come after those
 // asked for too; within these parts they are in the order of their bytes.
 func (x *Index) LookupAddr(_ context.Context, addr netip.Addr) ([]string, error) {
-	r, ok := x.lookup(addr)
-	if !ok {
+	var r record
+	if !x.lookup(addr, &r) {
 		return nil, nil
 	}
 	start, end := r.bounds(x.mode)
@@ -224,8 +224,8 @@ func (x *Index) boundsOf(id uint32) (start, end uint64) {
 // The numbers are those of the Index, of either mode, from 0 to below
 // [Index.NumNames]: a lower number is that of a name whose bytes come first.
 func (x *Index) AppendNameIDs(ids []uint32, addr netip.Addr) []uint32 {
-	r, ok := x.lookup(addr)
-	if !ok {
+	var r record
+	if !x.lookup(addr, &r) {
 		return ids
 	}
 	start, end := r.bounds(x.mode)
@@ -263,8 +263,8 @@ func (x *Index) NumNames() int {
 // [Index.LookupAddr]; nil for an address without names. The slice is the
 // caller's.
 func (x *Index) Lookup(addr netip.Addr) []Name {
-	r, ok := x.lookup(addr)
-	if !ok {
+	var r record
+	if !x.lookup(addr, &r) {
 		return nil
 	}
 	start, end := r.bounds(x.mode)
@@ -285,9 +285,9 @@ func (x *Index) Lookup(addr netip.Addr) []Name {
 // netip.Addr.Compare.
 func (x *Index) Addrs() iter.Seq[netip.Addr] {
 	return func(yield func(netip.Addr) bool) {
+		var r record
 		for off := uint64(0); off < uint64(len(x.records)); {
-			r, ok := x.recordAt(off)
-			if !ok {
+			if !x.recordAt(off, &r) {
 				return // corrupt
 			}
 			if start, end := r.bounds(x.mode); start < end && !yield(r.addr.Addr()) {
@@ -316,33 +316,34 @@ func (r *record) bounds(m Mode) (start, end int) {
 	return 0, r.n[0] + r.n[1]
 }
 
-// recordAt returns the record at an offset; ok is false if none can be there.
-func (x *Index) recordAt(off uint64) (r record, ok bool) {
+// recordAt makes r the record at an offset, and returns false if none can be
+// there.
+func (x *Index) recordAt(off uint64, r *record) bool {
 	if off >= uint64(len(x.records)) || uint64(len(x.records))-off < 20 {
-		return r, false
+		return false
 	}
 	b := x.records[off:]
 	r.addr = dense.Key{Hi: binary.BigEndian.Uint64(b), Lo: binary.BigEndian.Uint64(b[8:])}
-	at := 16
+	at := uint64(16)
 	var counts [4]uint64
 	for i := range counts {
 		v, n := uvarint(b[at:])
 		if n <= 0 || v > uint64(len(b)) {
-			return r, false
+			return false
 		}
 		counts[i] = v
-		at += n
+		at += uint64(n)
 	}
-	num := counts[0] + counts[1] + counts[2]
-	if uint64(at)+4*num+counts[1]+counts[3] > uint64(len(b)) {
-		return r, false
+	ids := at + 4*(counts[0]+counts[1]+counts[2])
+	evidence := ids + counts[1]
+	spans := evidence + counts[3]
+	if spans > uint64(len(b)) {
+		return false
 	}
 	r.n = [3]int{int(counts[0]), int(counts[1]), int(counts[2])}
-	r.ids, b = b[at:at+4*int(num)], b[at+4*int(num):]
-	r.evidence, b = b[:counts[1]], b[counts[1]:]
-	r.spans = b[:counts[3]]
-	r.off, r.end = off, off+uint64(at)+4*num+counts[1]+counts[3]
-	return r, true
+	r.ids, r.evidence, r.spans = b[at:ids], b[ids:evidence], b[evidence:spans]
+	r.off, r.end = off, off+spans
+	return true
 }
 
 // entries appends the names of a part of the record; ok is false if that cannot
@@ -388,42 +389,42 @@ func appendRecord(dst []byte, addr dense.Key, entries []entry, spans []byte) (_,
 	return append(dst, spans...), spans
 }
 
-// lookup returns the record of an address.
-func (x *Index) lookup(addr netip.Addr) (r record, ok bool) {
-	if !addr.IsValid() || x.header == nil {
-		return r, false
-	}
-	return x.find(dense.AddrKey(addr))
+// lookup makes r the record of an address, if it has one.
+func (x *Index) lookup(addr netip.Addr, r *record) bool {
+	return addr.IsValid() && x.header != nil && x.find(dense.AddrKey(addr), r)
 }
 
-// find returns the record of the address of a key.
-func (x *Index) find(key dense.Key) (r record, ok bool) {
-	if len(x.bloom) == 0 {
-		return r, false
-	}
+// find makes r the record of the address of a key, if it has one.
+func (x *Index) find(key dense.Key, r *record) bool {
 	hash := hashAddr(key)
-	line := x.bloom[placeOf(hash, uint64(len(x.bloom)/bloomLine))*bloomLine:][:bloomLine]
-	for i, at := 0, bloomOf(hash); i < bloomBits; i, at = i+1, at>>9 {
-		if line[at>>3&63]>>(at&7)&1 == 0 {
-			return r, false
-		}
+	if len(x.bloom) == 0 || !x.mayContain(hash) {
+		return false
 	}
 	tag := hash << (64 - tagBits) >> (64 - tagBits)
 	at := placeOf(hash, numSlots(x.header.records)) * slotBytes
 	for range uint64(x.header.longest) + 1 {
 		if at+slotBytes > uint64(len(x.slots)) {
-			break
+			return false
 		}
 		s := binary.LittleEndian.Uint64(x.slots[at:])
 		if s == 0 {
-			break
+			return false
 		}
-		if s>>(64-tagBits) == tag {
-			if r, ok = x.recordAt(s&(1<<40-1) - 1); ok && r.addr == key {
-				return r, true
-			}
+		if s>>(64-tagBits) == tag && x.recordAt(s&(1<<40-1)-1, r) && r.addr == key {
+			return true
 		}
 		at += slotBytes
 	}
-	return record{}, false
+	return false
+}
+
+// mayContain asks the Bloom filter.
+func (x *Index) mayContain(hash uint64) bool {
+	line := x.bloom[placeOf(hash, uint64(len(x.bloom)/bloomLine))*bloomLine:][:bloomLine]
+	for i, at := 0, bloomOf(hash); i < bloomBits; i, at = i+1, at>>9 {
+		if line[at>>3&63]>>(at&7)&1 == 0 {
+			return false
+		}
+	}
+	return true
 }
