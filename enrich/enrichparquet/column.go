@@ -34,12 +34,14 @@ type column struct {
 	def    runs     // definition levels, 0 or 1
 	rep    runs     // repetition levels, 0 or 1
 	n      int      // levels, or values where there are no levels
+	nulls  int64    // of the page: levels without a value
 
 	dict     []byte // the dictionary, PLAIN
 	dictSize int
 	pages    []byte // whole pages with their headers
 	pageN    int    // levels of those pages
 	rawSize  int64  // of all pages, before compression
+	allNulls int64  // of those pages
 	held     *int   // bytes of dict and pages, of all columns of the file
 }
 
@@ -53,6 +55,7 @@ func (c *column) present() {
 
 func (c *column) absent() {
 	c.n++
+	c.nulls++
 	c.def.add(0, 1)
 }
 
@@ -62,6 +65,7 @@ func (c *column) list(n int) {
 	c.n += max(n, 1)
 	c.rep.add(0, 1)
 	if n == 0 {
+		c.nulls++
 		c.def.add(0, 1)
 		return
 	}
@@ -149,12 +153,14 @@ func (p *packer) end(c *column) {
 		Type: format.DataPage,
 		DataPageHeader: thrift.New(format.DataPageHeader{
 			NumValues: int32(c.n), Encoding: c.encoding(), DefinitionLevelEncoding: format.RLE, RepetitionLevelEncoding: format.RLE,
+			Statistics: format.Statistics{NullCount: c.nulls},
 		}),
 	})
 	c.pages = append(append(c.pages, header...), p.out...)
 	*c.held += len(header) + len(p.out)
 	c.pageN += c.n
-	c.values, c.ids, c.n = c.values[:0], c.ids[:0], 0
+	c.allNulls += c.nulls
+	c.values, c.ids, c.n, c.nulls = c.values[:0], c.ids[:0], 0, 0
 	c.same.reset()
 	c.def.reset()
 	c.rep.reset()

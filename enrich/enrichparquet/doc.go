@@ -62,8 +62,8 @@
 //
 // # How it is written
 //
-// Format version 2, data pages of version 1, Zstandard, checksums of pages, no
-// statistics. Texts stand in a dictionary of the row group and are numbers
+// Format version 2, data pages of version 1, Zstandard, checksums of pages;
+// of statistics, only numbers of nulls. Texts stand in a dictionary of the row group and are numbers
 // everywhere else; a flow costs no text but those that are new. The list of an
 // address is found once in a row group. Names are known by the Resolver's numbers,
 // so that no text is hashed for an entry of a list. Writers of rows (structs) take

@@ -172,7 +172,8 @@ func (f *file) endGroup() {
 		f.packer.end(c)
 		meta := format.ColumnMetaData{
 			Type: c.typ, PathInSchema: c.path, Codec: format.Zstd, NumValues: int64(c.pageN), DataPageOffset: f.at,
-			Encoding: []format.Encoding{c.encoding(), format.RLE},
+			Encoding:   []format.Encoding{c.encoding(), format.RLE},
+			Statistics: format.Statistics{NullCount: c.allNulls}, // the library writes it in any case, and readers go by it
 		}
 		start := f.at
 		if c.dictionary {
@@ -189,7 +190,7 @@ func (f *file) endGroup() {
 		group.TotalCompressedSize += f.at - start
 		group.Columns = append(group.Columns, format.ColumnChunk{MetaData: meta})
 		f.held -= len(c.pages)
-		c.pages, c.pageN, c.rawSize = c.pages[:0], 0, 0
+		c.pages, c.pageN, c.rawSize, c.allNulls = c.pages[:0], 0, 0, 0
 	}
 	for _, t := range f.tables {
 		t.reset()

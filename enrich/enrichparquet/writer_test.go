@@ -205,6 +205,36 @@ func equal(t *testing.T, what string, want, got []map[string]any) {
 	}
 }
 
+// equalNulls checks the numbers of nulls that the file states: a reader that is
+// asked for rows without a value passes over row groups that state none.
+func equalNulls(t *testing.T, want []map[string]any, file []byte) {
+	t.Helper()
+	f, err := parquet.OpenFile(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stated := make(map[string]int64)
+	for _, group := range f.Metadata().RowGroups {
+		for _, c := range group.Columns {
+			stated[c.MetaData.PathInSchema[0]] += c.MetaData.Statistics.NullCount
+		}
+	}
+	counted := make(map[string]int64)
+	for column := range stated {
+		counted[column] = 0
+		for _, row := range want {
+			if list, ok := row[column].([]any); ok && len(list) == 0 {
+				counted[column] += 2 // name and evidence
+			} else if row[column] == nil {
+				counted[column]++
+			}
+		}
+	}
+	if diff := cmp.Diff(counted, stated); diff != "" {
+		t.Errorf("nulls by column (-counted +stated):\n%s", diff)
+	}
+}
+
 // TestRoundTrip: a reader that is not ours finds every row as the simple way makes
 // it, however small the row groups are, with lists and factored.
 func TestRoundTrip(t *testing.T) {
@@ -218,6 +248,7 @@ func TestRoundTrip(t *testing.T) {
 				want = append(want, model(t, row, r))
 			}
 			equal(t, "lists", want, read(t, file))
+			equalNulls(t, want, file)
 
 			file, names := write(t, w, rows, true)
 			byAddr := make(map[any][]any)
