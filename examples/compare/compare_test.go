@@ -72,8 +72,8 @@ func TestSpill(t *testing.T) {
 	}
 }
 
-// TestAnnotate: both write flows; DuckDB those that are outbound on macOS, which
-// are the same in both of its forms.
+// TestAnnotate: both write flows as Parquet with as many names; DuckDB those that
+// are outbound on macOS, which are the same in both forms.
 func TestAnnotate(t *testing.T) {
 	dir := t.TempDir()
 	full, factored := compare(t, "-dir", dir, "-task", "annotate"), compare(t, "-dir", dir, "-task", "factored")

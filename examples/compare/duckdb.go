@@ -167,41 +167,6 @@ SELECT string_agg(direction || ' ' || round(100.0 * n / total, 1), ', ' ORDER BY
 	)
 }
 
-// outbound has every outbound macOS flow with all that its record says.
-const outbound = `
-CREATE TEMP VIEW outbound AS
-SELECT * FROM read_json('$FLOWS', format = 'newline_delimited', columns = {
-	pr: 'VARCHAR', sa: 'VARCHAR', sp: 'USMALLINT', da: 'VARCHAR', dp: 'USMALLINT', fss: 'BIGINT', fes: 'BIGINT', udid: 'VARCHAR', vsn: 'VARCHAR',
-	osn: 'VARCHAR', osv: 'VARCHAR', liuid: 'VARCHAR', pa: 'VARCHAR', pn: 'VARCHAR', ph: 'VARCHAR', ppath: 'VARCHAR', ppn: 'VARCHAR', pph: 'VARCHAR',
-	ibc: 'UBIGINT', obc: 'UBIGINT', dh: 'VARCHAR'})
-WHERE osn LIKE 'Mac%' AND NOT (missing(pn) OR missing(udid) OR missing(sa) OR missing(da) OR missing(pr)) AND private(sa) AND NOT private(da);`
-
-// annotateSQL writes every outbound macOS flow as Parquet: with the list of the
-// names of its address or, factored, the flows in one file and the names of each
-// address in another.
-func annotateSQL(in input, factored bool, out string) []phase {
-	if factored {
-		return in.fill(out,
-			do("flows", macros+outbound+`
-COPY outbound TO '$OUT' (FORMAT parquet, COMPRESSION zstd);
-CREATE TEMP TABLE addrs AS SELECT DISTINCT da AS addr FROM read_parquet('$OUT');`),
-			do("names", `
-COPY (
-	SELECT DISTINCT rdata AS addr, lower(rtrim(rrname, '.')) AS name FROM read_parquet('$DNS') SEMI JOIN addrs ON rdata = addr WHERE rrtype IN ('A', 'AAAA')
-) TO '$OUT.names' (FORMAT parquet, COMPRESSION zstd);`))
-	}
-	return in.fill(out,
-		do("flows", macros+outbound+`
-CREATE TEMP TABLE flows AS FROM outbound;
-CREATE TEMP TABLE addrs AS SELECT DISTINCT da AS addr FROM flows;`),
-		do("names", `
-CREATE TEMP TABLE named AS
-SELECT rdata AS addr, list(DISTINCT lower(rtrim(rrname, '.'))) AS names
-FROM read_parquet('$DNS') SEMI JOIN addrs ON rdata = addr WHERE rrtype IN ('A', 'AAAA') GROUP BY ALL;`),
-		do("join and write", `
-COPY (SELECT flows.*, names FROM flows LEFT JOIN named ON da = addr) TO '$OUT' (FORMAT parquet, COMPRESSION zstd);`))
-}
-
 // fill puts the run's choices into the phases.
 func (in input) fill(out string, phases ...phase) []phase {
 	r := strings.NewReplacer("$FLOWS", quoted(in.flows), "$DNS", quoted(in.dns), "$OUT", quoted(out), "$SUPPORT", minSupport, "$PREVALENCE", minPrevalence)

@@ -103,7 +103,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	f.StringVar(&o.Style, "style", "compact", "of the flow records: compact, or collector (spaced, all values text, 43 fields)")
 	f.StringVar(&o.dir, "dir", "", "`FOLDER` of the fleet, which is made unless it is there; without it one in the system's temporary folder")
 	f.BoolVar(&o.generateOnly, "generate-only", false, "make the fleet, and no more")
-	f.StringVar(&o.task, "task", "study", "study; annotate or factored: against DuckDB's enriched Parquet; spill: the study with little -memory against itself; stats: what the fleet is like")
+	f.StringVar(&o.task, "task", "study", "study; annotate: flows with lists of names as Parquet; factored: the names in a file of their own; spill: the study with little -memory against itself; stats: what the fleet is like")
 	f.StringVar(&o.variant, "variant", "pruned", "DuckDB's way to count: "+strings.Join(variantNames, ", "))
 	f.StringVar(&o.memory, "memory", "2GiB", "`SIZE` that both sides may use")
 	f.IntVar(&o.threads, "threads", 2, "of both sides")
@@ -124,7 +124,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 		return o, fmt.Errorf("-variant %s: want %s", o.variant, strings.Join(variantNames, ", "))
 	case !slices.Contains([]string{"study", "annotate", "factored", "spill", "stats"}, o.task):
 		return o, fmt.Errorf("-task %s: want study, annotate, factored, spill or stats", o.task)
-	case (o.task == "annotate" || o.task == "factored") && o.Style == "collector":
+	case o.annotates() && o.Style == "collector":
 		return o, errors.New("-task annotate and factored: the SQL reads -style compact only")
 	case o.Flows < 0 || o.Rows < 0 || o.Devices < 0 || o.threads < 1 || o.rounds < 1:
 		return o, errors.New("want no negative numbers, and -threads and -rounds of 1 or more")
@@ -164,7 +164,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	round := r.studyRound
-	if o.task != "study" {
+	if o.annotates() {
 		round = r.annotateRound
 	}
 	res := result{Fleet: o.fleet, Task: o.task, Variant: o.variant, Memory: o.memory, Threads: o.threads}

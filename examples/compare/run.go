@@ -15,8 +15,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/parquet-go/parquet-go"
 )
 
 // What is asked of both sides.
@@ -25,13 +23,10 @@ const (
 	minPrevalence = "0.05"
 )
 
-// The command lines of the programs of this project. Words in
-// capital letters stand for what a run chooses.
-const (
-	studyCommand = "study -flows FLOWS -flow-format nvm -pdns DNS -pdns-format parquet -os macos -direction paper -names owner -endpoint name -expand" +
-		" -min-support SUPPORT -min-prevalence PREVALENCE -memory MEMORY -out OUT"
-	annotateCommand = "annotate -flows FLOWS -flow-format nvm -pdns DNS -pdns-format parquet -direction paper -names owner"
-)
+// studyCommand is the command line of the study. Words in capital letters stand
+// for what a run chooses.
+const studyCommand = "study -flows FLOWS -flow-format nvm -pdns DNS -pdns-format parquet -os macos -direction paper -names owner -endpoint name -expand" +
+	" -min-support SUPPORT -min-prevalence PREVALENCE -memory MEMORY -out OUT"
 
 // An input is the files of a fleet, as patterns.
 type input struct{ flows, dns string }
@@ -106,7 +101,7 @@ func (r *runner) run(cmd *exec.Cmd) (cost, error) {
 // build builds the program of this project that the task is about.
 func (r *runner) build(ctx context.Context) error {
 	name := "study"
-	if r.task == "annotate" || r.task == "factored" {
+	if r.annotates() {
 		name = "annotate"
 	}
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(r.work, name), "./examples/"+name)
@@ -179,57 +174,6 @@ func (r *runner) studyRound(ctx context.Context, swap bool) (ours, theirs cost, 
 	fmt.Fprintf(r.verbose, "%d rows, equal\n", d.equal)
 	r.rows = d.equal
 	return ours, theirs, nil
-}
-
-// annotateRound runs annotate and DuckDB, which writes the same facts as
-// Parquet.
-func (r *runner) annotateRound(ctx context.Context, swap bool) (ours, theirs cost, err error) {
-	out := filepath.Join(r.work, "duckdb.parquet")
-	sides := []func() error{
-		func() (err error) {
-			var count lineCounter
-			cmd := r.command(ctx, annotateCommand, "", r.memory)
-			cmd.Stdout = &count
-			ours, err = r.run(cmd)
-			ours.Flows, ours.Bytes = count.lines, count.bytes
-			return err
-		},
-		func() (err error) {
-			if theirs, err = r.duckdb(ctx, annotateSQL(r.input, r.task == "factored", out)); err != nil {
-				return err
-			}
-			for _, name := range []string{out, out + ".names"} {
-				if info, err := os.Stat(name); err == nil {
-					theirs.Bytes += info.Size()
-					if theirs.Flows == 0 {
-						theirs.Flows, err = parquetRows(name)
-					}
-					if err := errors.Join(err, os.Remove(name)); err != nil {
-						return err
-					}
-				}
-			}
-			return nil
-		},
-	}
-	if swap {
-		slices.Reverse(sides)
-	}
-	for _, side := range sides {
-		if err := side(); err != nil {
-			return ours, theirs, err
-		}
-	}
-	return ours, theirs, nil
-}
-
-// lineCounter counts what is written to it.
-type lineCounter struct{ lines, bytes int64 }
-
-func (c *lineCounter) Write(p []byte) (int, error) {
-	c.lines += int64(bytes.Count(p, []byte{'\n'}))
-	c.bytes += int64(len(p))
-	return len(p), nil
 }
 
 // spill runs the study with ever less memory and requires that it writes the
@@ -355,22 +299,4 @@ func (t *table) next() (row [5]string, err error) {
 		row[i] = strings.Clone(cells[c])
 	}
 	return row, nil
-}
-
-// parquetRows returns how many rows a Parquet file has.
-func parquetRows(name string) (int64, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return 0, err
-	}
-	file, err := parquet.OpenFile(f, info.Size())
-	if err != nil {
-		return 0, err
-	}
-	return file.NumRows(), nil
 }

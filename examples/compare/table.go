@@ -41,7 +41,7 @@ var written = append(slices.Clip(measures),
 
 func (r result) writeTable(to io.Writer) error {
 	columns, ours, theirs := measures, "study", "DuckDB "+r.Variant
-	if r.Task != "study" {
+	if r.Task == "annotate" || r.Task == "factored" {
 		columns, ours, theirs = written, "annotate", "DuckDB"
 	}
 	fmt.Fprintf(to, "%s: %d flows (%s, %s), %d rows of DNS, %d devices; %d threads, %s of memory; %d rounds\n\n", r.Task,
