@@ -2,11 +2,14 @@ package enrichparquet
 
 import (
 	"encoding/binary"
+	"io"
+	"math"
 	"math/rand/v2"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/parquet-go/parquet-go/encoding/rle"
+	"github.com/parquet-go/parquet-go/format"
 )
 
 // TestIndexes: a decoder that is not ours finds the numbers again, packed and in
@@ -67,5 +70,22 @@ func TestRuns(t *testing.T) {
 			t.Fatalf("(-want +got):\n%s", diff)
 		}
 		r.reset()
+	}
+}
+
+// TestManyGroups: more row groups than a file can have are an error.
+func TestManyGroups(t *testing.T) {
+	w := Writer{Flows: io.Discard, RowGroup: 1}
+	if err := w.Write(Row{}); err != nil {
+		t.Fatal(err)
+	}
+	w.flows.groups = make([]format.RowGroup, math.MaxInt16)
+	for range 2 {
+		if err := w.Write(Row{}); err != errGroups {
+			t.Errorf("error %v", err)
+		}
+	}
+	if err := w.Close(); err != errGroups {
+		t.Errorf("error %v", err)
 	}
 }

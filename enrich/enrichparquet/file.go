@@ -2,13 +2,17 @@ package enrichparquet
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
+	"math"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go/deprecated"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 )
+
+var errGroups = errors.New("enrichparquet: a file cannot have more than 32767 row groups; make them larger")
 
 const (
 	magic     = "PAR1"
@@ -47,7 +51,7 @@ type file struct {
 	rows    int64 // of the row group
 	total   int64
 	groups  []format.RowGroup
-	err     error // the first of w
+	err     error // the first
 }
 
 func newFile(w io.Writer, limit int) (*file, error) {
@@ -164,7 +168,11 @@ func (f *file) endFullGroup() {
 
 // endGroup writes the row group.
 func (f *file) endGroup() {
-	if f.rows == 0 {
+	if f.rows == 0 || f.err != nil {
+		return
+	}
+	if len(f.groups) == math.MaxInt16 {
+		f.err = errGroups
 		return
 	}
 	group := format.RowGroup{NumRows: f.rows, FileOffset: f.at, Ordinal: int16(len(f.groups))}

@@ -107,20 +107,24 @@ func (w *Writer) start() error {
 	return nil
 }
 
-// Write adds a flow. An error is that of writing to Flows or Names; after one,
-// the files are of no use and every further call returns it.
+// Write adds a flow. An error is that of writing to Flows or Names, or that there
+// are more row groups than a file can have; after one, the files are of no use and
+// every further call returns it.
 func (w *Writer) Write(row Row) error {
 	if w.flows == nil {
 		if err := w.start(); err != nil {
 			return err
 		}
 	}
+	if err := w.err(); err != nil {
+		return err
+	}
 	sensor := row.Record.DstName
 	if row.Remote != row.Record.Dst {
 		sensor = ""
 	}
-	w.flows.add(&row, sensor)
-	if w.names != nil {
+	newRemote := w.flows.add(&row, sensor)
+	if w.names != nil && newRemote {
 		w.names.add(row.Remote.Addr())
 	}
 	w.flows.endRow()
@@ -197,8 +201,9 @@ func newFlowFile(w io.Writer, limit int) (*flowFile, error) {
 
 func (t *flowFile) reset() { t.remoteOf = t.remoteOf[:0] }
 
-// add adds a flow; sensor is the name of the remote end that the sensor saw.
-func (t *flowFile) add(row *Row, sensor string) {
+// add adds a flow, and reports whether its remote end is new in the row group.
+// sensor is the name of the remote end that the sensor saw.
+func (t *flowFile) add(row *Row, sensor string) (newRemote bool) {
 	rec := &row.Record
 	addTime(t.start, rec.Start)
 	addTime(t.end, rec.End)
@@ -213,6 +218,7 @@ func (t *flowFile) add(row *Row, sensor string) {
 	addPort(t.dstPort, rec.Dst)
 	t.direction.add(row.Direction)
 	t.basis.add(row.Basis)
+	remotes := t.remote.dictSize
 	remote := t.remoteNumber(row, dst)
 	t.remote.addNumber(remote)
 	t.sensor.add(sensor)
@@ -222,6 +228,7 @@ func (t *flowFile) add(row *Row, sensor string) {
 	if t.lists != nil {
 		t.lists.add(row.Remote.Addr(), remote, sensor, t.sensor.lastID)
 	}
+	return t.remote.dictSize > remotes
 }
 
 // remoteNumber returns the number of the remote end in its dictionary. It is Dst

@@ -19,6 +19,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/format"
 
 	"github.com/endoflow/endoflow/enrich"
 	"github.com/endoflow/endoflow/enrich/enrichparquet"
@@ -354,6 +356,53 @@ func TestNamesGoOn(t *testing.T) {
 			if got := row["names"].([]any)[99].(map[string]any)["name"]; got != fmt.Sprintf("%c99.example", 'a'+i/2000) {
 				t.Fatalf("row %d: name %v", i, got)
 			}
+		}
+	}
+}
+
+// TestNullCounts: the nulls that the metadata tells of, by which engines count and
+// leave out what they need not read, are those that are there.
+func TestNullCounts(t *testing.T) {
+	rows, r := random(9, 3000)
+	for _, group := range []int{0, 20 << 10} {
+		file, _ := write(t, enrichparquet.Writer{Resolver: r, RowGroup: group}, rows, false)
+		f, err := parquet.OpenFile(bytes.NewReader(file), int64(len(file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := read(t, file)
+		got, want := make(map[string]int64), make(map[string]int64)
+		for _, g := range f.Metadata().RowGroups {
+			for _, c := range g.Columns {
+				name := c.MetaData.PathInSchema[0]
+				if c.MetaData.PathInSchema[len(c.MetaData.PathInSchema)-1] == "evidence" {
+					continue
+				}
+				got[name] += c.MetaData.Statistics.NullCount
+				var p thrift.CompactProtocol
+				var h format.PageHeader
+				if err := thrift.NewDecoder(p.NewReader(bytes.NewReader(file[c.MetaData.DataPageOffset:]))).Decode(&h); err != nil {
+					t.Fatal(err)
+				}
+				if n := h.DataPageHeader.V.Statistics.NullCount; n != c.MetaData.Statistics.NullCount {
+					t.Errorf("%s: %d nulls in the only page of %d", name, n, c.MetaData.Statistics.NullCount)
+				}
+				want[name] += 0
+			}
+			for _, row := range all[:g.NumRows] {
+				for name, v := range row {
+					if list, ok := v.([]any); v == nil || ok && len(list) == 0 {
+						want[name]++
+					}
+				}
+			}
+			all = all[g.NumRows:]
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("nulls (-want +got):\n%s", diff)
+		}
+		if want["sensor_name"] == 0 || want["names"] == 0 {
+			t.Error("nothing is null")
 		}
 	}
 }
