@@ -50,6 +50,7 @@ type Builder struct {
 
 	tables tables
 	runs   []run
+	aside  int64      // bytes of runs in memory
 	file   *scratch   // for runs
 	files  []*scratch // of runs that came by Merge
 	added  int        // records by Add, to look at the memory now and then
@@ -190,6 +191,7 @@ func (b *Builder) Merge(other *Builder) {
 	}
 	b.stats.add(&other.stats)
 	b.runs = append(b.runs, other.runs...)
+	b.aside += other.aside
 	for _, f := range append(slices.Clone(other.files), other.file) {
 		if f != nil && f != b.file && !slices.Contains(b.files, f) {
 			f.owners.Add(1)
@@ -222,19 +224,7 @@ func (b *Builder) limit() int64 { return max(b.Memory, minMemory) }
 // calls [Builder.Flush] by itself; a source that adds rows of numbers is to ask
 // now and then, and to call it.
 func (b *Builder) Full() bool {
-	return b.tables.full() || b.Memory > 0 && b.tables.size()+b.inMemory() > b.limit()/2
-}
-
-// inMemory returns the bytes of the runs in memory.
-func (b *Builder) inMemory() (n int64) {
-	for i := range b.runs {
-		for _, s := range b.runs[i].segments() {
-			if s.file == nil {
-				n += s.size
-			}
-		}
-	}
-	return n
+	return b.tables.full() || b.Memory > 0 && b.tables.size()+b.aside > b.limit()/2
 }
 
 // Flush sorts what has been gathered since the last time and puts it aside: into
@@ -273,6 +263,7 @@ func (b *Builder) Flush() error {
 			b.stats.Spilled += r.size()
 			b.tables.reset() // for as much again
 		} else {
+			b.aside += r.size()
 			b.tables = tables{}
 		}
 	}
@@ -310,6 +301,7 @@ func (b *Builder) spill() {
 		b.stats.Runs++
 		b.stats.Spilled += r.size()
 	}
+	b.aside = 0
 }
 
 // Close removes what the Builder has put into files, which it needs no more once
@@ -407,7 +399,7 @@ func (b *Builder) merger(ctx context.Context) (*merger, error) {
 	// An image and what is kept on the way to it take up to three times as much
 	// as the runs.
 	spilled := slices.ContainsFunc(b.runs, func(r run) bool { return r.names.file != nil })
-	if b.Memory > 0 && (spilled || 4*b.inMemory() > m.memory) {
+	if b.Memory > 0 && (spilled || 4*b.aside > m.memory) {
 		if b.spill(); b.err != nil {
 			return nil, b.err
 		}

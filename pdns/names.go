@@ -135,10 +135,14 @@ func (t *names) reset() {
 	t.used, t.last = 0, 0
 }
 
-// size returns the bytes that the table holds.
+// size returns the bytes in use: what is kept for use again does not count.
 func (t *names) size() int64 {
-	return t.at.Size() + 8*int64(len(t.slots)) + int64(len(t.blocks))*nameBlock
+	return int64(t.last)*nameBlock + int64(t.used) + (4+slotSize)*int64(t.at.Len())
 }
+
+// slotSize is what slots take for a key, on average: they are between three
+// eighths and three quarters full.
+const slotSize = 16
 
 // findSlot returns the lower half of the first slot that has a hash, 0 if none
 // has. There must be slots.

@@ -91,7 +91,7 @@ func (p *pairs) reset() {
 	clear(p.slots)
 }
 
-// size returns the bytes that the table holds.
+// size returns the bytes in use.
 func (p *pairs) size() int64 {
-	return p.list.Size() + p.evidence.Size() + 8*int64(len(p.slots))
+	return (32+slotSize)*int64(p.list.Len()) + int64(p.evidence.Len())
 }

@@ -160,8 +160,9 @@ type tables struct {
 	edges dense.Table // CNAME rows: target, owner
 }
 
+// size returns the bytes in use.
 func (t *tables) size() int64 {
-	return t.names.size() + t.addrs.Size() + t.asked.size() + t.rows.size() + t.edges.Size()
+	return t.names.size() + t.asked.size() + t.rows.size() + (16+slotSize)*int64(t.addrs.Len()+t.edges.Len())
 }
 
 func (t *tables) empty() bool {
