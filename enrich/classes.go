@@ -161,17 +161,13 @@ func (cs *classes) partition(start, items []uint32) {
 	var first, classOf []uint32 // the first name of each shared class; the classes of their names, in order
 	seed := rand.Uint64()
 	cs.private = make([]uint32, len(cs.count))
-	numPrivate := uint32(0)
 	for name := range uint32(cs.numNames) {
 		list := addrsOf(name)
 		switch len(list) {
 		case 0:
 			continue
 		case 1:
-			if cs.private[list[0]] == 0 {
-				numPrivate++
-				cs.private[list[0]] = numPrivate
-			}
+			cs.private[list[0]] = 1 // for the moment
 			continue
 		}
 		key := dense.Key{Hi: hashOf(list, seed), Lo: uint64(len(list)) << 32}
@@ -189,20 +185,33 @@ func (cs *classes) partition(start, items []uint32) {
 	}
 	byHash = dense.Table{}
 
+	// Classes are numbered by their first address, so that what is known of the
+	// classes of one address, or of a few in a row, lies together.
+	_, byAddr := group(len(cs.count), func(put func(at, item uint32)) {
+		for class, name := range first {
+			put(addrsOf(name)[0], uint32(class))
+		}
+	})
+	number := make([]uint32, len(first))
+	for i, class := range byAddr {
+		number[class] = uint32(i)
+	}
 	cs.numShared = len(first)
-	for a, class := range cs.private {
-		if class != 0 {
-			cs.private[a] = uint32(cs.numShared) + class
+	numClasses := uint32(cs.numShared)
+	for a := range cs.private {
+		if cs.private[a] != 0 {
+			numClasses++
+			cs.private[a] = numClasses
 		}
 	}
 	cs.sharedStart, cs.sharedItems = group(len(cs.count), func(put func(at, item uint32)) {
 		for class, name := range first {
 			for _, a := range addrsOf(name) {
-				put(a, uint32(class))
+				put(a, number[class])
 			}
 		}
 	})
-	cs.nameStart, cs.nameItems = group(cs.numShared+int(numPrivate), func(put func(at, item uint32)) {
+	cs.nameStart, cs.nameItems = group(int(numClasses), func(put func(at, item uint32)) {
 		i := 0
 		for name := range uint32(cs.numNames) {
 			switch list := addrsOf(name); len(list) {
@@ -210,7 +219,7 @@ func (cs *classes) partition(start, items []uint32) {
 			case 1:
 				put(cs.private[list[0]]-1, name)
 			default:
-				put(classOf[i], name)
+				put(number[classOf[i]], name)
 				i++
 			}
 		}

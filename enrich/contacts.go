@@ -358,8 +358,11 @@ func (c *Contacts) Resolve(system func(device string) flow.OS) {
 // Len returns the number of contacts: distinct (application, remote address,
 // port, protocol, operating system). Where there are runs it reads them.
 func (c *Contacts) Len() int {
-	n := 0
 	c.prepare()
+	if len(c.runs) == 0 {
+		return len(c.order.contacts)
+	}
+	n := 0
 	r := newReader(c)
 	for app := range c.apps.texts {
 		c.note(r.each(uint32(app), func(_ dense.Key, _ uint32, of []contact) error { n += len(of); return nil }))

@@ -72,18 +72,25 @@ type joinedContact struct {
 func (k *joinedContact) service() uint32 { return uint32(k.port)<<8 | uint32(k.proto) }
 
 // classState is what is known of a class while the contacts of one port are gone
-// through.
+// through; and, always, the endpoints that it is, which is here because the rest
+// is in the cache when it is wanted.
 type classState struct {
 	contacts uint32
 	devices  uint32 // of all contacts, those of several counted several times
 	list     uint32 // where the list of contacts ends; 0 for none
+	rows     uint32
 }
+
+func (s *classState) reset() { *s = classState{rows: s.rows} }
 
 func newJoiner(s *joined) *joiner {
 	w := &joiner{joined: s, reader: newReader(s.c)}
 	w.seen = w.reader.devices
 	if s.classes != nil {
 		w.state = make([]classState, s.classes.numShared)
+		for class := range w.state {
+			w.state[class].rows = uint32(w.rowsOf(uint32(class)))
+		}
 	}
 	return w
 }
@@ -97,7 +104,7 @@ func (w *joiner) endpoints(ctx context.Context, app uint32) (AppEndpoints, error
 	active := w.seen.add(w.devices)
 	w.need = w.minimum(active)
 	w.count = 0
-	w.rows = appRows{}
+	w.rows = appRows{w.rows.found[:0], w.rows.named[:0], w.rows.unnamed[:0]}
 	for from := 0; from < len(w.contacts); {
 		to := from + 1
 		for to < len(w.contacts) && w.contacts[to].service() == w.contacts[from].service() {
@@ -112,9 +119,39 @@ func (w *joiner) endpoints(ctx context.Context, app uint32) (AppEndpoints, error
 		}
 		from = to
 	}
-	slices.Sort(w.rows.named)
+	if w.classes != nil {
+		w.rows.named, w.order = sortByName(w.rows.named, w.order, w.classes.numNames)
+	}
 	slices.SortFunc(w.rows.unnamed, func(a, b unnamedRow) int { return cmp.Or(cmp.Compare(a.text, b.text), cmp.Compare(a.found, b.found)) })
-	return AppEndpoints{App: w.c.apps.texts[app], Active: active, Count: w.count, appRows: w.rows, join: w.joined}, nil
+	rows := appRows{slices.Clone(w.rows.found), slices.Clone(w.rows.named), slices.Clone(w.rows.unnamed)}
+	return AppEndpoints{App: w.c.apps.texts[app], Active: active, Count: w.count, appRows: rows, join: w.joined}, nil
+}
+
+// sortByName sorts rows, whose lower halves ascend, by their upper halves, which
+// are below numNames. It distributes them by 11 bits at a time, in a seventh of
+// the time that comparing takes for a million of them and 2.8 million names
+// (BenchmarkSortByName). It returns another slice, for the next time.
+func sortByName(rows, other []uint64, numNames int) (sorted, free []uint64) {
+	const digit = 11
+	if len(rows) < 1<<digit {
+		slices.Sort(rows)
+		return rows, other
+	}
+	other = slices.Grow(other[:0], len(rows))[:len(rows)]
+	for shift := 0; numNames>>shift > 0; shift += digit {
+		var next [1<<digit + 1]uint32
+		for _, v := range rows {
+			next[v>>(32+shift)&(1<<digit-1)+1]++
+		}
+		accumulate(next[:])
+		for _, v := range rows {
+			at := &next[v>>(32+shift)&(1<<digit-1)]
+			other[*at] = v
+			*at++
+		}
+		rows, other = other, rows
+	}
+	return rows, other
 }
 
 // minimum returns how many devices an endpoint must have.
@@ -227,14 +264,22 @@ func (w *joiner) ofShared(contacts []joinedContact) {
 	w.met = w.met[:0]
 	for i := range contacts {
 		k := &contacts[i]
-		for _, class := range w.classes.shared(k.addr) {
+		devices := k.end - k.start
+		classes := w.classes.shared(k.addr)
+		n := len(w.met)
+		w.met = slices.Grow(w.met, len(classes))[:n+len(classes)]
+		for _, class := range classes {
 			s := &w.state[class]
+			w.met[n] = class // for the next one to overwrite, if it has been met: no branch, as there is no telling
+			isNew := 0
 			if s.contacts == 0 {
-				w.met = append(w.met, class)
+				isNew = 1
 			}
+			n += isNew
 			s.contacts++
-			s.devices += k.end - k.start // does not overflow: w.devices has a place for each
+			s.devices += devices // does not overflow: w.devices has a place for each
 		}
+		w.met = w.met[:n]
 	}
 	candidates := w.met[:0]
 	for _, class := range w.met {
@@ -243,8 +288,8 @@ func (w *joiner) ofShared(contacts []joinedContact) {
 			candidates = append(candidates, class)
 			continue
 		}
-		w.count += w.rowsOf(class)
-		*s = classState{}
+		w.count += int(s.rows)
+		s.reset()
 	}
 	for len(candidates) > 0 {
 		n, length := 0, uint32(0)
@@ -257,7 +302,7 @@ func (w *joiner) ofShared(contacts []joinedContact) {
 		w.list(contacts, length)
 		for _, class := range candidates[:n] {
 			w.ofClass(contacts, class)
-			w.state[class] = classState{}
+			w.state[class].reset()
 		}
 		candidates = candidates[n:]
 	}
@@ -293,7 +338,7 @@ func (w *joiner) ofClass(contacts []joinedContact, class uint32) {
 			devices += w.seen.add(w.devices[contacts[i].start:contacts[i].end])
 		}
 		if f.devices = uint32(devices); devices < w.need {
-			w.count += w.rowsOf(class)
+			w.count += int(s.rows)
 			return
 		}
 	}

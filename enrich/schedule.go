@@ -24,7 +24,7 @@ type schedule struct {
 }
 
 // maxWaiting is how many endpoints may wait for their turn before large
-// applications are put off: 64 MiB, or less with names as long as numbers.
+// applications are put off; they take 48 MiB or less.
 const maxWaiting = 1 << 20
 
 // run joins the applications and yields them in order.
