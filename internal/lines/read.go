@@ -88,18 +88,17 @@ type source[T any] struct {
 	ended   atomic.Bool // there are no more
 
 	turn    sync.Mutex
-	settled int64      // blocks
-	next    *sync.Cond // settled has changed
-	lines   int64      // settled
+	settled int64                     // blocks
+	waiting map[int64]chan<- struct{} // by the block whose turn is waited for
+	lines   int64                     // settled
 }
 
 func newSource[T any](name string, maxLine int, d Decoder[T], open func() (io.ReadCloser, error)) *source[T] {
 	if maxLine <= 0 {
 		maxLine = MaxLine
 	}
-	src := &source[T]{name: name, maxLine: maxLine, decoder: d, open: open}
+	src := &source[T]{name: name, maxLine: maxLine, decoder: d, open: open, waiting: make(map[int64]chan<- struct{})}
 	src.ahead, _ = d.(Ahead[T])
-	src.next = sync.NewCond(&src.turn)
 	return src
 }
 
@@ -127,6 +126,27 @@ func (src *source[T]) take(buf []byte) (block, room []byte, number, read int64, 
 	return block, room, number, src.blocks.read - before, err
 }
 
+// begin waits until it is a block's turn, which lasts until end. wake is the
+// caller's own.
+func (src *source[T]) begin(number int64, wake chan struct{}) {
+	src.turn.Lock()
+	if src.settled != number {
+		src.waiting[number] = wake
+		src.turn.Unlock()
+		<-wake
+		src.turn.Lock()
+	}
+}
+
+func (src *source[T]) end() {
+	src.settled++
+	if wake, ok := src.waiting[src.settled]; ok {
+		delete(src.waiting, src.settled)
+		wake <- struct{}{}
+	}
+	src.turn.Unlock()
+}
+
 func (src *source[T]) close() {
 	src.reading.Lock()
 	defer src.reading.Unlock()
@@ -144,6 +164,7 @@ type session[T any] struct {
 	worker int
 	yield  func(T, error) bool
 	tick   func() // called after each block; may be nil
+	wake   chan struct{}
 
 	buf    []byte
 	values []T       // of the block
@@ -192,10 +213,10 @@ func (s *session[T]) next(src *source[T]) error {
 	if ahead != nil {
 		n = s.decode(block, src.maxLine, ahead)
 	}
-	src.turn.Lock()
-	for src.settled != number {
-		src.next.Wait()
+	if s.wake == nil {
+		s.wake = make(chan struct{}, 1)
 	}
+	src.begin(number, s.wake)
 	if ahead != nil {
 		s.settle(src, n)
 	} else {
@@ -209,9 +230,7 @@ func (s *session[T]) next(src *source[T]) error {
 		}
 		s.append(src.decoder.Close(s.values, s.counts))
 	}
-	src.settled++
-	src.next.Broadcast()
-	src.turn.Unlock()
+	src.end()
 
 	if err := s.flush(); err != nil {
 		return err
