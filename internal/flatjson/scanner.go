@@ -122,8 +122,13 @@ func (s *Scanner) Scan(line []byte, spans []Span) (odd bool, err error) {
 			pos = end + 1
 		} else {
 			v.Kind = Bare
-			for end < len(line) && line[end]-'0' <= 9 {
-				end++
+			if start+8 <= len(line) {
+				end += bits.TrailingZeros64(nonDigits(load(line, start))) / 8
+			}
+			if end == start+8 || end == start {
+				for end < len(line) && line[end]-'0' <= 9 {
+					end++
+				}
 			}
 			if end == start || line[start] == '0' && end > start+1 || end == len(line) || !endsBare[line[end]] {
 				// true, -1, 0.5, a nested value, or none at all
@@ -156,6 +161,13 @@ func (s *step) isAt(line []byte, pos int) bool {
 	}
 	end := pos + len(s.text)
 	return end <= len(line) && string(line[pos:end]) == s.text && (!s.last || end == len(line))
+}
+
+// nonDigits marks the bytes that are not digits.
+func nonDigits(w uint64) uint64 {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	d := w ^ ones*'0'
+	return (d&^highs + ones*(0x80-10) | d) & highs
 }
 
 func load(line []byte, pos int) uint64 { return binary.LittleEndian.Uint64(line[pos : pos+8]) }
