@@ -46,12 +46,11 @@ type NVM struct {
 	scratch []byte                 // what they say
 
 	// What the texts of the fields were made into.
-	devices, parents, executions, hosts memory[string]
-	apps                                memory[app]
-	nameless                            app // what is not near any application
-	images                              memory[image]
-	hashes                              memory[digest]
-	systems                             memory[OS]
+	devices, apps, parents, executions, hosts memory[string]
+	images                                    memory[image]
+	hashes                                    memory[digest]
+	systems                                   memory[OS]
+	loose                                     appNote // of what no phrase tells
 }
 
 // An image is the path of a process image and its base name.
@@ -59,11 +58,13 @@ type image struct{ path, base string }
 
 // maxExecutions is how many executions are remembered: those that are
 // going on, since each makes flows for a while and never again.
-const maxExecutions = 1 << 12
+const maxExecutions = 1 << 10
 
 // The fields that are read.
 const (
-	nvmPR = iota
+	nvmUDID = iota
+	nvmPN
+	nvmPR
 	nvmSA
 	nvmSP
 	nvmDA
@@ -75,8 +76,6 @@ const (
 	nvmFEMS
 	nvmHH
 	nvmDH
-	nvmUDID
-	nvmPN
 	nvmPH
 	nvmPPATH
 	nvmPPN
@@ -95,8 +94,13 @@ const (
 	nvmKeys
 )
 
+// nvmAnchors is how many fields, the first, are anchors of phrases: what a record
+// says of a device stands behind its udid, and what it says of an application
+// behind the name.
+const nvmAnchors = 2
+
 var nvmNames = [nvmKeys]string{
-	"pr", "sa", "sp", "da", "dp", "fd", "fss", "fes", "fsms", "fems", "hh", "dh", "udid", "pn", "ph", "ppath", "ppn",
+	"udid", "pn", "pr", "sa", "sp", "da", "dp", "fd", "fss", "fes", "fsms", "fems", "hh", "dh", "ph", "ppath", "ppn",
 	"ibc", "obc", "fsg", "puid", "vsn", "osn", "osv", "ose", "iid", "ii", "it", "in",
 }
 
@@ -134,7 +138,7 @@ func (n *NVM) decodeFlow(line []byte, rec *Record) error {
 	n.line, n.scratch = line, n.scratch[:0]
 	if isObject(line) {
 		if n.scanner == nil {
-			n.scanner = flatjson.NewScanner(nvmNames[:]...)
+			n.scanner = flatjson.NewScanner(nvmAnchors, nvmNames[:]...)
 		}
 		n.how = jsonEscapes
 		odd, err := n.scanner.Scan(line, n.spans[:])
@@ -357,36 +361,19 @@ func (n *NVM) flow(rec *Record) error {
 	}
 	if n.isNull(nvmUDID) {
 		rec.Null |= NullDevice
+	} else if p, _, _ := n.phrase(nvmUDID); p == nil {
+		rec.Device = *recall(n, &n.devices, nvmUDID, asText)
+	} else if known, ok := p.Note.(string); ok {
+		rec.Device = known
 	} else {
 		rec.Device = *recall(n, &n.devices, nvmUDID, asText)
+		p.Note = rec.Device
 	}
 	if !n.isNull(nvmOSN) {
 		rec.OS = *recall(n, &n.systems, nvmOSN, OSFamily)
 	}
-	near := &n.nameless
-	if !n.isNull(nvmPN) {
-		near = recall(n, &n.apps, nvmPN, appOf)
-		rec.App.Name = near.name
-	}
-	if !n.isNull(nvmPPATH) {
-		image := recallAt(n, &n.images, nvmPPATH, imageOf, &near.image)
-		rec.App.Path = image.path
-		if n.isNull(nvmPN) {
-			rec.App.Name = image.base
-		}
-	}
-	if rec.App.Name == "" {
-		rec.Null |= NullApp
-	}
-	if !n.isNull(nvmPPN) {
-		rec.App.Parent = *recallAt(n, &n.parents, nvmPPN, asText, &near.parent)
-	}
-	if !n.isNull(nvmPH) {
-		hash := recallAt(n, &n.hashes, nvmPH, parseSHA256, &near.hash)
-		if !hash.ok {
-			return BadField("ph", errHash)
-		}
-		rec.App.SHA256 = hash.sum
+	if err := n.app(rec); err != nil {
+		return err
 	}
 	if !n.isNull(nvmPUID) {
 		n.executions.limit = maxExecutions
@@ -413,6 +400,82 @@ func (n *NVM) flow(rec *Record) error {
 		rec.Report = ReportPeriodic
 	}
 	return nil
+}
+
+// An appNote is the note of a phrase that begins with an application's name.
+type appNote struct {
+	App                     // as far as the phrase tells
+	image, parent, hash int // where the rest was remembered the last time
+}
+
+// app makes the application.
+func (n *NVM) app(rec *Record) error {
+	named := !n.isNull(nvmPN)
+	note, noted := &n.loose, false
+	var p *flatjson.Phrase
+	var start, end uint32
+	if named {
+		if p, start, end = n.phrase(nvmPN); p != nil {
+			if note, noted = p.Note.(*appNote); noted {
+				rec.App = note.App
+			} else {
+				note = new(appNote)
+			}
+		}
+	}
+	// told reports whether the note has what a field says.
+	told := func(key int) bool {
+		return noted && n.spans[key].Start >= start && n.spans[key].End <= end
+	}
+	if named && !noted {
+		rec.App.Name = *recall(n, &n.apps, nvmPN, appOf)
+	}
+	if !told(nvmPPATH) {
+		rec.App.Path = ""
+		if !n.isNull(nvmPPATH) {
+			image := recallAt(n, &n.images, nvmPPATH, imageOf, &note.image)
+			rec.App.Path = image.path
+			if !named {
+				rec.App.Name = image.base
+			}
+		}
+	}
+	if !told(nvmPPN) {
+		rec.App.Parent = ""
+		if !n.isNull(nvmPPN) {
+			rec.App.Parent = *recallAt(n, &n.parents, nvmPPN, asText, &note.parent)
+		}
+	}
+	if !told(nvmPH) {
+		rec.App.SHA256 = [32]byte{}
+		if !n.isNull(nvmPH) {
+			hash := recallAt(n, &n.hashes, nvmPH, parseSHA256, &note.hash)
+			if !hash.ok {
+				return BadField("ph", errHash)
+			}
+			rec.App.SHA256 = hash.sum
+		}
+	}
+	if rec.App.Name == "" {
+		rec.Null |= NullApp
+	}
+	if p != nil && !noted {
+		note.App = rec.App
+		p.Note = note
+	}
+	return nil
+}
+
+// phrase returns the phrase that begins with an anchor's value, nil if there is
+// none.
+func (n *NVM) phrase(anchor int) (p *flatjson.Phrase, start, end uint32) {
+	if n.how != jsonEscapes {
+		return nil, 0, 0
+	}
+	if p, start, end = n.scanner.Phrase(anchor); start != n.spans[anchor].Start {
+		return nil, 0, 0 // the member is on the line once more
+	}
+	return p, start, end
 }
 
 // end returns the end of a connection at two fields; a null address gives an
@@ -499,7 +562,7 @@ func (n *NVM) digit(key int) byte {
 // recall returns what make made of a field's text, now or earlier. It is good
 // until the next text is recalled.
 func recall[V any](n *NVM, m *memory[V], key int, make func(text string) V) *V {
-	var place int
+	place := math.MaxInt
 	return recallAt(n, m, key, make, &place)
 }
 
@@ -527,19 +590,12 @@ func asText(text string) string { return text }
 // imageOf returns the image at a path.
 func imageOf(path string) image { return image{path, baseName(path)} }
 
-// An app is an application, and where its image, the hash of that and its parent
-// were remembered when it was seen last.
-type app struct {
-	name                string
-	image, hash, parent int
-}
-
 // appOf returns the application that a process name means.
-func appOf(name string) app {
+func appOf(name string) string {
 	if isPath(name) {
-		name = baseName(name)
+		return baseName(name)
 	}
-	return app{name: name}
+	return name
 }
 
 // hostOf returns the canonical name in a host field, which may carry a port,

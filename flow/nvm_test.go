@@ -1,13 +1,18 @@
 package flow_test
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/endoflow/endoflow/flow"
+	"github.com/endoflow/endoflow/flow/flowtest"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -191,6 +196,44 @@ func fuzzFormat(f *testing.F, newFormat func() flow.Format, seeds ...string) {
 			}
 		}
 	})
+}
+
+// TestNVMLearned: whatever lines an NVM has read before, it reads the next as a
+// new one does.
+func TestNVMLearned(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, style := range []flowtest.Style{flowtest.Compact, flowtest.Collector, flowtest.Mixed} {
+		var text bytes.Buffer
+		if err := (flowtest.Fleet{Seed: 5, Devices: 6, Apps: 10, Activity: 2, Style: style, SensorNames: true}).WriteFlows(&text, 0, 1); err != nil {
+			t.Fatal(err)
+		}
+		lines := bytes.Split(bytes.TrimSpace(text.Bytes()), []byte("\n"))
+		learned := new(flow.NVM)
+		for range 6000 {
+			line := bytes.Clone(lines[rng.IntN(min(len(lines), 2000))])
+			switch at := rng.IntN(len(line)); rng.IntN(8) {
+			case 0:
+				line = line[:at]
+			case 1:
+				line[at] = "\"\\,}{x1 \xff"[rng.IntN(9)]
+			case 2:
+				line = slices.Concat(line[:at], line[rng.IntN(len(line)):])
+			case 3:
+				if line[len(line)-1] == '}' {
+					line = append(line[:len(line)-1], `, "ppn": "other", "ph": "-", "pn": "Another Application" }`...)
+				}
+			}
+			var want, got flow.Record
+			wantErr, err := new(flow.NVM).Decode(line, &want), learned.Decode(line, &got)
+			got.OS = want.OS // which depends on the endpoint records before
+			if fmt.Sprint(wantErr) != fmt.Sprint(err) {
+				t.Fatalf("%s: error %v, a new one says %v", line, err, wantErr)
+			}
+			if err == nil && want != got {
+				t.Fatalf("%s (-new +learned):\n%s", line, cmp.Diff(want, got, netipEqual))
+			}
+		}
+	}
 }
 
 func BenchmarkNVM(b *testing.B) {

@@ -9,17 +9,19 @@ import (
 // A Scanner reads the wanted members of many lines. It remembers what stands
 // between one value and the next (`,"sa":"`), what member that means, and what
 // came after it the last two times. Where a line goes on as another did before,
-// which sensors' lines do all the time, a step takes one comparison of 16 bytes and
-// the search for the value's end. All else takes the general way, as
-// in [Object], and is learned. What is remembered is never a guess about a line:
-// the bytes are compared.
+// which sensors' lines do all the time, a member takes one comparison of 16
+// bytes and the search for its value's end; and members that are the same
+// whenever an anchor's value is, one comparison for all (see [Phrase]). All else
+// takes the general way, as in [Object], and is learned. What is remembered is
+// never a guess about a line: the bytes are compared.
 //
 // A Scanner is for one goroutine.
 type Scanner struct {
-	names map[string]int
-	steps map[string]*step // by the literal
-	begin step             // before the first member
-	odd   bool             // of the line read last
+	names   map[string]int
+	anchors []*anchor
+	steps   map[string]*step // by the literal
+	begin   step             // before the first member
+	odd     bool             // of the line read last
 }
 
 // maxSteps is how many steps are remembered, and maxLiteral how long the text
@@ -29,6 +31,7 @@ const (
 	maxLiteral = 64
 )
 
+// oddLength is the longest value that is not odd, in bytes.
 const oddLength = 4 << 10
 
 // A step is the text between two values, from behind the one (or from the line's
@@ -37,12 +40,13 @@ const oddLength = 4 << 10
 type step struct {
 	word, mask [2]uint64 // the first 16 bytes of the text, and which of them count
 	text       string
-	field      int   // the wanted member whose value follows, -1 if nobody wants it
-	quoted     bool  // a string follows; otherwise, a number of digits only
-	last       bool  // the line ends
-	slow       bool  // the text is longer than word, or the last
-	next       *step // that followed the last time
-	other      *step // that followed the time before
+	field      int     // the wanted member whose value follows, -1 if nobody wants it
+	anchor     *anchor // of that member, if it is one
+	quoted     bool    // a string follows; otherwise, a number of digits only
+	last       bool    // the line ends
+	slow       bool    // the text is longer than word, or the last
+	next       *step   // that followed the last time
+	other      *step   // that followed the time before
 }
 
 // A Span is where a value stands on its line. That of an absent member is the
@@ -59,14 +63,29 @@ type Span struct {
 // Present reports whether the member is on the line, perhaps as null.
 func (v Span) Present() bool { return v.End > 0 }
 
-// NewScanner returns a Scanner of the members with these names.
-func NewScanner(names ...string) *Scanner {
+// NewScanner returns a Scanner of the members with these names. The first of
+// them, in the number of anchors, are anchors: what stands behind their values is
+// probably the same when the value is.
+func NewScanner(anchors int, names ...string) *Scanner {
 	s := &Scanner{names: make(map[string]int)}
 	for i, name := range names {
 		s.names[name] = i
 	}
+	for range anchors {
+		s.anchors = append(s.anchors, new(anchor))
+	}
 	s.forget()
 	return s
+}
+
+// Phrase returns what was found of an anchor, by number, on the line read last,
+// and where it begins and ends; nil if nothing was.
+func (s *Scanner) Phrase(i int) (p *Phrase, start, end uint32) {
+	a := s.anchors[i]
+	if a.found == nil {
+		return nil, 0, 0
+	}
+	return a.found, uint32(a.start), uint32(a.start + len(a.found.text))
 }
 
 func (s *Scanner) forget() {
@@ -85,6 +104,9 @@ func (s *Scanner) Scan(line []byte, spans []Span) (odd bool, err error) {
 	}
 	clear(spans)
 	s.odd = false
+	for _, a := range s.anchors {
+		a.found = nil
+	}
 	at, pos := &s.begin, 0
 	for {
 		next := at.next
@@ -103,6 +125,15 @@ func (s *Scanner) Scan(line []byte, spans []Span) (odd bool, err error) {
 			return s.odd, nil
 		}
 		start := pos + len(next.text)
+		if next.anchor != nil {
+			if p := s.find(next.anchor, next, line, start); p != nil {
+				for _, w := range p.wanted {
+					spans[w.field] = Span{uint32(start) + uint32(w.start), uint32(start) + uint32(w.end), w.kind, w.escaped}
+				}
+				at, pos = p.last, start+len(p.text)
+				continue
+			}
+		}
 		v := Span{Start: uint32(start), Kind: String}
 		end := start
 		if next.quoted {
@@ -197,6 +228,9 @@ func (s *Scanner) learn(at *step, line []byte, pos int, spans []Span) (next *ste
 	next = s.steps[string(text)]
 	if next == nil {
 		next = &step{text: string(text), field: field, quoted: m.kind == String, last: m.last, slow: m.last || len(text) > 16}
+		if next.quoted && field >= 0 && field < len(s.anchors) {
+			next.anchor = s.anchors[field]
+		}
 		for i, c := range text[:min(16, len(text))] {
 			next.word[i/8] |= uint64(c) << (i % 8 * 8)
 			next.mask[i/8] |= 0xff << (i % 8 * 8)

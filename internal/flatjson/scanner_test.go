@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -57,7 +58,7 @@ func lastOf(line []byte) (map[string]seen, error) {
 func checkScan(t *testing.T, learned *Scanner, line []byte) {
 	t.Helper()
 	want, wantErr := lastOf(line)
-	for name, s := range map[string]*Scanner{"new": NewScanner(wanted...), "learned": learned, "learned from the same": learned} {
+	for name, s := range map[string]*Scanner{"new": NewScanner(2, wanted...), "learned": learned, "learned from the same": learned} {
 		got, err := scanned(s, line)
 		if (err != nil) != (wantErr != nil) {
 			t.Fatalf("%s, %q: error %v, encoding/json says %v", name, line, err, wantErr)
@@ -99,7 +100,7 @@ func TestScan(t *testing.T) {
 		`{"a name of thirty-two characters?":"x","a":true}`,
 		`{}`, ` {} `, `{`, ``, `[]`, `null`, `{"a"}`, `{"a":1,}`, `{,"a":1}`,
 	}
-	s := NewScanner(wanted...)
+	s := NewScanner(2, wanted...)
 	for _, first := range lines {
 		for _, second := range lines {
 			checkScan(t, s, []byte(first))
@@ -112,7 +113,7 @@ func TestScan(t *testing.T) {
 // are remembered.
 func TestScanManyLayouts(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	s := NewScanner(wanted...)
+	s := NewScanner(2, wanted...)
 	for range 3000 {
 		line := []byte("{")
 		for n := range 1 + rng.IntN(8) {
@@ -135,8 +136,43 @@ func TestScanManyLayouts(t *testing.T) {
 	}
 }
 
+// TestScanPhrases: lines of a few devices and applications, of which the members
+// behind an anchor are mostly the same, and lines that are nearly like them.
+func TestScanPhrases(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	s := NewScanner(2, wanted...)
+	hits := 0
+	for range 20_000 {
+		device, app := rng.IntN(20), rng.IntN(20)
+		line := fmt.Appendf(nil, `{"x":%d,"a":"device-%032d","sa":"host %d","n":%d,"p":"C:\\x\\%d","y":%d,"b":"application %d","ä":"hash %d","u":null,"ibc":"%d","z":[%d],"end":"e"}`,
+			rng.IntN(1000), device, device, device, device, rng.IntN(1000), app, app, app, rng.IntN(3))
+		switch at := rng.IntN(len(line)); rng.IntN(10) {
+		case 0:
+			line = line[:at]
+		case 1:
+			line[at] = "\"\\,}{x1 \xff"[rng.IntN(9)]
+		case 2:
+			line = slices.Concat(line[:at], line[rng.IntN(len(line)):])
+		case 3: // members again behind their phrases
+			line = append(line[:len(line)-1], `,"sa":"other","a":"device-00000000000000000000000000000001","ä":1}`...)
+		}
+		checkScan(t, s, line)
+		for i := range s.anchors {
+			if p, start, end := s.Phrase(i); p != nil {
+				hits++
+				if start >= end || int(end) > len(line) || line[end-1] != '"' {
+					t.Fatalf("%q: phrase %d from %d to %d", line, i, start, end)
+				}
+			}
+		}
+	}
+	if hits < 10_000 {
+		t.Errorf("%d phrases were found: too few to test anything", hits)
+	}
+}
+
 func TestScanDoesNotAllocate(t *testing.T) {
-	s := NewScanner(wanted...)
+	s := NewScanner(2, wanted...)
 	spans := make([]Span, len(wanted))
 	lines := [][]byte{
 		[]byte(`{"fv":"nvzFlow_v9","p":"C:\\x","sa":"10.0.0.1","ibc":5000,"x":null}`),
@@ -158,8 +194,9 @@ func TestScanDoesNotAllocate(t *testing.T) {
 func FuzzScan(f *testing.F) {
 	f.Add([]byte(strings.Join(fuzzSeeds, "\n")))
 	f.Add([]byte("{\"a\":1,\"b\":\"x\"}\n{\"a\":1,\"b\":\"x\"}x\n{\"a\":1,\"b\":\"y\",\"p\":2}\n{ \"sa\": \"1\" }\n{ \"sa\": \"1\"}"))
+	f.Add([]byte(strings.Repeat("{\"a\":\"a long value to know\",\"b\":\"and another one\",\"p\":\"C:\\\\x\",\"sa\":1,\"ibc\":\"2\"}\n", 4)))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		s := NewScanner(wanted...)
+		s := NewScanner(2, wanted...)
 		for line := range bytes.SplitSeq(text, []byte("\n")) {
 			checkScan(t, s, line)
 		}
@@ -172,7 +209,7 @@ func BenchmarkScan(b *testing.B) {
 		{"collector", `{ "fv": "nvzFlow_v11", "pr": "6", "sa": "10.10.0.38", "sp": "37351", "da": "104.114.110.196", "dp": "80", "fss": "1784017733", "fst": "Tue Jul 14 13:58:53 2026", "fes": "1784017793", "fet": "Tue Jul 14 13:59:53 2026", "hh": "tile-service.weather.microsoft.com", "hm": "GET", "ht": "/en-GB/livetile/preinstall", "udid": "D5E5634FDBEE82655C9C0E7523CDCE62A8249A1C", "liuid": "HOST\\user", "pa": "HOST\\user", "pn": "svchost.exe", "ph": "B0B36BFF7AE4057F687D839CD4B3D81159AB646F1EE1B22106A927E93DECBB61", "ppath": "C:\\Windows\\System32\\svchost.exe", "ibc": "7660", "obc": "213" }`},
 	} {
 		line := []byte(style.line)
-		s := NewScanner("pr", "sa", "sp", "da", "dp", "fss", "fes", "fsms", "fems", "hh", "dh", "udid", "pn", "ph", "ppath", "ppn", "ibc", "obc", "fsg", "puid")
+		s := NewScanner(0, "pr", "sa", "sp", "da", "dp", "fss", "fes", "fsms", "fems", "hh", "dh", "udid", "pn", "ph", "ppath", "ppn", "ibc", "obc", "fsg", "puid")
 		spans := make([]Span, len(s.names))
 		b.Run("read=learned/style="+style.name, func(b *testing.B) {
 			b.SetBytes(int64(len(line)))

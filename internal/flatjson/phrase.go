@@ -1,0 +1,195 @@
+package flatjson
+
+// A Phrase is what stood on a line from an anchor's value on: that value and
+// members behind it which were the same as when the value was seen before. What
+// a sensor says of a device or of an application are phrases. Where one is found
+// again, by comparing its bytes, its members need not be read.
+type Phrase struct {
+	// Note is the caller's, for what it made of the phrase. It is nil when the
+	// phrase is new or has become shorter.
+	Note any
+
+	text   string
+	wanted []found
+	last   *step
+	parts  *[]part // seldom needed, and elsewhere, so that the rest is one cache line
+}
+
+// A part is a member of a phrase. Positions are from the phrase's begin.
+type part struct {
+	step *step
+	span Span
+	end  int // behind the member
+}
+
+// A found is a wanted member of a phrase.
+type found struct {
+	start, end, field uint16
+	kind              Kind
+	escaped           bool
+}
+
+// maxPhrase is how long a phrase may be, in bytes, and maxPhrases how many are
+// kept of an anchor, of about 600 bytes each.
+const (
+	maxPhrase  = 512
+	maxPhrases = 1 << 15
+)
+
+// An anchor has the phrases that begin with the value of one member.
+type anchor struct {
+	sets  []phraseSet // by a hash of their first 16 bytes; a power of two
+	n     int         // phrases
+	found *Phrase     // on the line read last
+	start int         // of it
+
+	// Where phrases do not repeat, or are too many, learning them costs more than
+	// they save: then the anchor is left alone for a while.
+	hits, misses, pause int
+}
+
+// A phraseSet is a cache line.
+type phraseSet [4]struct {
+	hash   uint64
+	phrase *Phrase
+}
+
+// find looks for a phrase at pos, where the value of a step begins.
+func (s *Scanner) find(a *anchor, from *step, line []byte, pos int) *Phrase {
+	a.found = nil
+	if pos+16 > len(line) {
+		return nil
+	}
+	if a.pause > 0 {
+		a.pause--
+		return nil
+	}
+	if a.sets == nil {
+		a.sets = make([]phraseSet, 64)
+	}
+	hash := (load(line, pos)*0x9e3779b97f4a7c15 ^ load(line, pos+8)) * 0xd1b54a32d192ed03
+	set := a.set(hash)
+	for i := range set {
+		if set[i].hash != hash || set[i].phrase == nil {
+			continue
+		}
+		p := set[i].phrase
+		if pos+len(p.text) <= len(line) && string(line[pos:pos+len(p.text)]) == p.text {
+			a.hits++
+			a.found, a.start = p, pos
+			return p
+		}
+		break
+	}
+	if a.misses++; a.misses == maxPhrases {
+		if a.hits < a.misses {
+			a.pause = 32 * maxPhrases
+		}
+		a.hits, a.misses = 0, 0
+	}
+	for i := range set {
+		slot := &set[i]
+		switch {
+		case slot.phrase == nil:
+			if slot.phrase = s.phrase(from, line, pos); slot.phrase != nil {
+				slot.hash = hash
+				if a.n++; a.n > 3*len(a.sets)/2 && len(a.sets) < maxPhrases/len(set) {
+					a.grow()
+				}
+			}
+			return nil
+		case slot.hash == hash:
+			if !slot.phrase.shorten(line[pos:]) {
+				slot.phrase = nil
+				a.n--
+			}
+			return nil
+		}
+	}
+	// The set is full. Not every phrase that would take a place gets one, or
+	// phrases that come in turns would all be learned in vain.
+	if a.misses%16 == 0 {
+		set[a.misses/16%len(set)].phrase = nil
+		a.n--
+	}
+	return nil
+}
+
+func (a *anchor) set(hash uint64) *phraseSet { return &a.sets[hash>>32&uint64(len(a.sets)-1)] }
+
+func (a *anchor) grow() {
+	old := a.sets
+	a.sets = make([]phraseSet, 2*len(old))
+	a.n = 0
+	for i := range old {
+		for _, slot := range old[i] {
+			set := a.set(slot.hash)
+			for j := range set {
+				if slot.phrase != nil && set[j].phrase == nil {
+					set[j], slot.phrase = slot, nil
+					a.n++
+				}
+			}
+		}
+	}
+}
+
+// shorten cuts a phrase to what a line begins with too, and reports whether
+// anything is left beside the anchor.
+func (p *Phrase) shorten(line []byte) bool {
+	same := 0
+	for same < len(line) && same < len(p.text) && line[same] == p.text[same] {
+		same++
+	}
+	parts := *p.parts
+	for len(parts) > 0 && (parts[len(parts)-1].end > same || parts[len(parts)-1].span.Kind != String) {
+		parts = parts[:len(parts)-1]
+	}
+	if len(parts) < 2 {
+		return false
+	}
+	p.set(p.text, parts)
+	return true
+}
+
+// set makes the phrase one of these parts of a text. The last is a string, of
+// which the closing quote belongs to the text: a number might go on.
+func (p *Phrase) set(text string, parts []part) {
+	last := parts[len(parts)-1]
+	*p = Phrase{text: text[:last.end], last: last.step, parts: &parts}
+	for _, part := range parts {
+		if v := part.span; part.step.field >= 0 {
+			p.wanted = append(p.wanted, found{uint16(v.Start), uint16(v.End), uint16(part.step.field), v.Kind, v.Escaped})
+		}
+	}
+}
+
+// phrase returns the longest phrase at pos, nil if there is none.
+func (s *Scanner) phrase(from *step, line []byte, pos int) *Phrase {
+	end, escaped := endOfString(line, pos)
+	if end < 0 {
+		return nil
+	}
+	parts := []part{{from, Span{0, uint32(end - pos), String, escaped}, end + 1 - pos}}
+	n := 0
+	for end++; end-pos < maxPhrase; {
+		m, ok := nextMember(line, end, false)
+		if !ok || m.last || m.kind == Nested || m.end-pos > maxPhrase {
+			break
+		}
+		next := s.steps[string(line[end:m.start])]
+		if next == nil {
+			break // not learned yet, or too long to be
+		}
+		parts = append(parts, part{next, Span{uint32(m.start - pos), uint32(m.stop - pos), m.kind, m.escaped}, m.end - pos})
+		if end = m.end; m.kind == String {
+			n = len(parts)
+		}
+	}
+	if n < 2 {
+		return nil
+	}
+	p := new(Phrase)
+	p.set(string(line[pos:pos+parts[n-1].end]), parts[:n:n])
+	return p
+}
