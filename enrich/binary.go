@@ -188,7 +188,7 @@ func (c *Contacts) unmarshalApp(r *wire.Body, app uint32) {
 			}
 			before = d
 			t.devices = c.sets.of(set)
-			*c.total(contactKey(app, addr, d)) = t
+			*c.totals.At(c.contact(contactKey(app, addr, d))) = t
 			c.systems.add(os)
 		}
 	}

@@ -35,7 +35,7 @@ var ErrCorrupt = wire.ErrCorrupt
 type Contacts struct {
 	// Memory is how many bytes the contacts and addresses may take; 0 is no
 	// limit. It does not include the texts of devices and applications, nor
-	// what reading takes: 50 KiB a run and goroutine.
+	// what reading takes: about 20 KiB a run and goroutine.
 	Memory int64
 
 	// Dir is the folder for temporary files; "" is os.TempDir().
@@ -175,50 +175,47 @@ func (c *Contacts) flush() {
 
 // numberAddrs sets the numbers of at most dense.Batch addresses.
 func (m *inMemory) numberAddrs(numbers *[dense.Batch]uint32, addrs []dense.Key) {
-	m.order = nil
 	m.addrs.FindAll(numbers, addrs)
 	for i, addr := range addrs {
-		if numbers[i] > 0 {
+		if numbers[i] == 0 {
+			numbers[i] = m.addr(addr)
+		} else {
 			numbers[i]--
-			continue
 		}
-		n, isNew := m.addrs.Add(addr)
-		if isNew {
-			m.flowsTo.Append(0)
-		}
-		numbers[i] = n
 	}
 }
 
 // number sets the numbers of at most dense.Batch contacts.
 func (m *inMemory) number(numbers *[dense.Batch]uint32, keys []dense.Key) {
-	m.order = nil
 	m.contacts.FindAll(numbers, keys)
 	for i, key := range keys {
-		if numbers[i] > 0 {
+		if numbers[i] == 0 {
+			numbers[i] = m.contact(key)
+		} else {
 			numbers[i]--
-			continue
 		}
-		n, isNew := m.contacts.Add(key)
-		if isNew {
-			m.totals.Append(total{})
-		}
-		numbers[i] = n
 	}
+	m.order = nil
 }
 
 // addr returns the number of an address.
 func (m *inMemory) addr(addr dense.Key) uint32 {
-	var numbers [dense.Batch]uint32
-	m.numberAddrs(&numbers, []dense.Key{addr})
-	return numbers[0]
+	n, isNew := m.addrs.Add(addr)
+	if isNew {
+		m.flowsTo.Append(0)
+		m.order = nil
+	}
+	return n
 }
 
-// total returns the total of a contact.
-func (m *inMemory) total(key dense.Key) *total {
-	var numbers [dense.Batch]uint32
-	m.number(&numbers, []dense.Key{key})
-	return m.totals.At(numbers[0])
+// contact returns the number of a contact.
+func (m *inMemory) contact(key dense.Key) uint32 {
+	n, isNew := m.contacts.Add(key)
+	if isNew {
+		m.totals.Append(total{})
+	}
+	m.order = nil // also since a contact without flows may get some
+	return n
 }
 
 func (m *inMemory) empty() bool { return m.addrs.Len() == 0 }
@@ -347,7 +344,7 @@ func (c *Contacts) Resolve(system func(device string) flow.OS) {
 		*c.totals.At(n) = total{} // no contact any more
 		device := d.owner() - 1
 		key.Lo = uint64(newDetail(d.port(), d.proto(), systems[device], 0))
-		into := c.total(key)
+		into := c.totals.At(c.contact(key))
 		into.flows = sum(into.flows, t.flows)
 		into.tx = sum(into.tx, t.tx)
 		into.rx = sum(into.rx, t.rx)

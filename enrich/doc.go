@@ -42,9 +42,10 @@
 // # Classes of names
 //
 // Names that lead to the same set of contacted addresses, those of the contacts
-// that the join keeps, cannot be told apart by any DNS evidence; on the addresses of a content network there are thousands
-// of them. The join treats such names as one class: one [Endpoint] with all of
-// them in Names. [Join.Expand] gives one Endpoint a name instead.
+// that the join keeps, cannot be told apart by any DNS evidence; on the addresses
+// of a content network there are thousands of them. The join treats such names as
+// one class: one [Endpoint] with all of them in Names. [Join.Expand] gives one
+// Endpoint a name instead.
 //
 // # What it does not claim
 //

@@ -163,10 +163,15 @@ func (c *Contacts) Endpoints(ctx context.Context, j Join) iter.Seq2[Endpoint, er
 //
 // The cost is one step per contact and class of names on its address, and one
 // set operation where a class has several contacts and can reach the minimum;
-// the number of flows does not matter any more. In
-// memory are the addresses, 8 bytes for each pair of address and name, and up to
-// 40 for each name; of the contacts in temporary files only those of the
-// applications that are being joined.
+// the number of flows does not matter any more. In memory are the addresses, 8
+// bytes for each pair of address and name, and up to 40 for each name; of the
+// contacts in temporary files only those of the applications that are being
+// joined.
+//
+// Measured (2 vCPU AMD EPYC, with other work on it): 2.1 million contacts of
+// 0.73 million addresses with 2.8 million names in a file, 41.6 million endpoints
+// in all, take 3.5 CPU seconds if the 1.2 million with a support of 1 % are
+// wanted, and 17 if all are.
 func (c *Contacts) EndpointsByApp(ctx context.Context, j Join) iter.Seq2[AppEndpoints, error] {
 	return func(yield func(AppEndpoints, error) bool) {
 		join, err := c.join(ctx, j)

@@ -306,7 +306,11 @@ func (c *cursor) decode() bool {
 		return false
 	}
 	copy(s.last[same:], s.left[1:])
-	c.addr = dense.KeyOf(s.last)
+	addr := dense.KeyOf(s.last)
+	if addr.Compare(c.addr) < 0 {
+		return false
+	}
+	c.addr = addr
 	s.left = s.left[1+rest:]
 	d := detail(binary.LittleEndian.Uint32(s.left)) << 32
 	s.left = s.left[4:]
