@@ -246,6 +246,9 @@ func (c *Contacts) Merge(other *Contacts) {
 		memory, dir := c.Memory, c.Dir
 		*c = *other
 		c.Memory, c.Dir = memory, dir
+		if now, _ := c.bytes(); c.Memory > 0 && now > c.Memory {
+			c.spill()
+		}
 		return
 	}
 	if now, _ := c.bytes(); c.Memory > 0 && !other.inMemory.empty() {

@@ -707,6 +707,22 @@ func TestContactsMemory(t *testing.T) {
 	if bytes, runs := c.Spilled(); runs == 0 || bytes/int64(runs) < limit/12 {
 		t.Errorf("%d runs of %d bytes in all: the memory is not used", runs, bytes)
 	}
+	all := &enrich.Contacts{Memory: limit / 4, Dir: t.TempDir()}
+	defer all.Close()
+	for range 2 {
+		shard := new(enrich.Contacts) // without a limit
+		for range 100_000 {
+			rec := flow.Record{Device: "a", App: flow.App{Name: "x"}, OS: flow.MacOS}
+			shard.Add(rec, netip.AddrPortFrom(netip.AddrFrom4([4]byte{21, 0, byte(rng.IntN(256)), byte(rng.IntN(256))}), 443))
+		}
+		all.Merge(shard)
+		if size := enrich.Size(all); size > limit/4 {
+			t.Errorf("after a merge: %d bytes, with a limit of %d", size, limit/4)
+		}
+	}
+	if err := all.Err(); err != nil {
+		t.Error(err)
+	}
 }
 
 // fixed is a Resolver of few addresses.

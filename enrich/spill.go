@@ -157,6 +157,9 @@ func (c *Contacts) spill() {
 	r.size = w.at - c.scratch.size
 	c.scratch.size = w.at
 	c.runs = append(c.runs, r)
+	if now, _ := c.bytes(); c.Memory > 0 && now > c.Memory { // what was merged was made with a greater limit
+		c.inMemory = inMemory{}
+	}
 	c.inMemory.reset()
 }
 
