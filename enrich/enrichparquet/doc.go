@@ -62,14 +62,15 @@
 //
 // # How it is written
 //
-// Format version 2, data pages of version 1, Zstandard, checksums of pages;
-// of statistics, only numbers of nulls. Texts stand in a dictionary of the row group and are numbers
-// everywhere else; a flow costs no text but those that are new. The list of an
-// address is found once in a row group. Names are known by the Resolver's numbers,
-// so that no text is hashed for an entry of a list. Writers of rows (structs) take
-// 107 ns a value at best, and lists of 40 names have 80.
-//
-// # MEASURED
+// Format version 2, data pages of version 1, Zstandard, checksums of pages; of
+// statistics, only numbers of nulls. Texts stand in a dictionary of the row group
+// and are numbers everywhere else; a flow costs no text but those that are new. The
+// list of an address is found once in a row group, and copied. Names are known by
+// the Resolver's numbers, so that no text is hashed for an entry of a list; their
+// dictionary goes on into the next row group while it is small. A row without
+// names takes a quarter of the CPU time that the Parquet library's writer of structs
+// takes, one with 40 names a ninth (BenchmarkWrite, BenchmarkStructs; 300,000 rows,
+// 2 vCPU of an AMD EPYC, Go 1.26.8).
 //
 // # Limits
 //
