@@ -59,7 +59,7 @@ func BenchmarkFiles(b *testing.B) {
 		text := benchFlows(style, records)
 		for _, codec := range []string{"plain", "zstd", "gzip"} {
 			b.Run("codec="+codec+"/style="+style, func(b *testing.B) {
-				name := filepath.Join(b.TempDir(), "flows")
+				dir := b.TempDir()
 				var buf bytes.Buffer
 				var w io.WriteCloser
 				switch codec {
@@ -74,14 +74,17 @@ func BenchmarkFiles(b *testing.B) {
 					w.Write(text)
 					w.Close()
 				}
-				if err := os.WriteFile(name, buf.Bytes(), 0o600); err != nil {
-					b.Fatal(err)
+				const files = 4 // of the same text
+				for i := range files {
+					if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(i)), buf.Bytes(), 0o600); err != nil {
+						b.Fatal(err)
+					}
 				}
-				b.SetBytes(int64(len(text)))
+				b.SetBytes(int64(files * len(text)))
 				b.ReportAllocs()
 				n := 0
 				for b.Loop() {
-					files := flow.Files{Patterns: []string{name}, Workers: 1}
+					files := flow.Files{Patterns: []string{filepath.Join(dir, "*")}, Workers: 1}
 					_, err := files.Read(context.Background(), func(recs iter.Seq2[flow.Record, error]) error {
 						for _, err := range recs {
 							if err != nil {

@@ -314,7 +314,7 @@ type remembered[V any] struct {
 // maxTexts and maxTextBytes are what a memory holds at most.
 const (
 	maxTexts     = 1 << 16
-	maxTextBytes = 8 << 20
+	maxTextBytes = 4 << 20
 )
 
 var memorySeed = maphash.MakeSeed()

@@ -1,5 +1,7 @@
 package flatjson
 
+import "slices"
+
 // A Phrase is what stood on a line from an anchor's value on: that value and
 // members behind it which were the same as when the value was seen before. What
 // a sensor says of a device or of an application are phrases. Where one is found
@@ -12,7 +14,7 @@ type Phrase struct {
 	text   string
 	wanted []found
 	last   *step
-	parts  *[]part // seldom needed, and elsewhere, so that the rest is one cache line
+	parts  []part // seldom needed
 }
 
 // A part is a member of a phrase. Positions are from the phrase's begin.
@@ -38,7 +40,7 @@ const (
 
 // An anchor has the phrases that begin with the value of one member.
 type anchor struct {
-	sets  []phraseSet // by a hash of their first 16 bytes; a power of two
+	sets  []phraseSet // by a hash of that value; a power of two
 	n     int         // phrases
 	found *Phrase     // on the line read last
 	start int         // of it
@@ -54,12 +56,28 @@ type phraseSet [4]struct {
 	phrase *Phrase
 }
 
-// find looks for a phrase at pos, where the value of a step begins.
-func (s *Scanner) find(a *anchor, from *step, line []byte, pos int) *Phrase {
-	a.found = nil
-	if pos+16 > len(line) {
-		return nil
+// hashOf returns a hash of a value, from parts of it that mostly tell it from
+// others.
+func hashOf(line []byte, start, end int) uint64 {
+	const a, b, c = 0x9e3779b97f4a7c15, 0xd1b54a32d192ed03, 0x8cb92ba72f3d8dd7
+	hash := uint64(end - start)
+	switch {
+	case end-start >= 16:
+		hash ^= load(line, start)*a ^ load(line, end-16)*c ^ load(line, end-8)
+	case end-start >= 8:
+		hash ^= load(line, start)*a ^ load(line, end-8)
+	default:
+		for _, c := range line[start:end] {
+			hash = hash<<8 ^ uint64(c)
+		}
 	}
+	hash *= b
+	return hash ^ hash>>32
+}
+
+// find looks for a phrase that begins with a value of a step.
+func (s *Scanner) find(a *anchor, from *step, line []byte, pos, end int) *Phrase {
+	a.found = nil
 	if a.pause > 0 {
 		a.pause--
 		return nil
@@ -67,7 +85,7 @@ func (s *Scanner) find(a *anchor, from *step, line []byte, pos int) *Phrase {
 	if a.sets == nil {
 		a.sets = make([]phraseSet, 64)
 	}
-	hash := (load(line, pos)*0x9e3779b97f4a7c15 ^ load(line, pos+8)) * 0xd1b54a32d192ed03
+	hash := hashOf(line, pos, end)
 	set := a.set(hash)
 	for i := range set {
 		if set[i].hash != hash || set[i].phrase == nil {
@@ -91,7 +109,7 @@ func (s *Scanner) find(a *anchor, from *step, line []byte, pos int) *Phrase {
 		slot := &set[i]
 		switch {
 		case slot.phrase == nil:
-			if slot.phrase = s.phrase(from, line, pos); slot.phrase != nil {
+			if slot.phrase = s.phrase(from, line, pos, end); slot.phrase != nil {
 				slot.hash = hash
 				if a.n++; a.n > 3*len(a.sets)/2 && len(a.sets) < maxPhrases/len(set) {
 					a.grow()
@@ -115,7 +133,7 @@ func (s *Scanner) find(a *anchor, from *step, line []byte, pos int) *Phrase {
 	return nil
 }
 
-func (a *anchor) set(hash uint64) *phraseSet { return &a.sets[hash>>32&uint64(len(a.sets)-1)] }
+func (a *anchor) set(hash uint64) *phraseSet { return &a.sets[hash&uint64(len(a.sets)-1)] }
 
 func (a *anchor) grow() {
 	old := a.sets
@@ -141,36 +159,40 @@ func (p *Phrase) shorten(line []byte) bool {
 	for same < len(line) && same < len(p.text) && line[same] == p.text[same] {
 		same++
 	}
-	parts := *p.parts
+	parts := p.parts
 	for len(parts) > 0 && (parts[len(parts)-1].end > same || parts[len(parts)-1].span.Kind != String) {
 		parts = parts[:len(parts)-1]
 	}
 	if len(parts) < 2 {
 		return false
 	}
-	p.set(p.text, parts)
+	*p = newPhrase(line, parts) // which begins like it
 	return true
 }
 
-// set makes the phrase one of these parts of a text. The last is a string, of
-// which the closing quote belongs to the text: a number might go on.
-func (p *Phrase) set(text string, parts []part) {
+// newPhrase returns the phrase of these parts of a text. The last is a string,
+// of which the closing quote belongs to the text: a number might go on.
+func newPhrase(text []byte, parts []part) Phrase {
+	wanted := 0
+	for _, part := range parts {
+		if part.step.field >= 0 {
+			wanted++
+		}
+	}
 	last := parts[len(parts)-1]
-	*p = Phrase{text: text[:last.end], last: last.step, parts: &parts}
+	p := Phrase{text: string(text[:last.end]), wanted: make([]found, 0, wanted), last: last.step, parts: slices.Clone(parts)}
 	for _, part := range parts {
 		if v := part.span; part.step.field >= 0 {
 			p.wanted = append(p.wanted, found{uint16(v.Start), uint16(v.End), uint16(part.step.field), v.Kind, v.Escaped})
 		}
 	}
+	return p
 }
 
-// phrase returns the longest phrase at pos, nil if there is none.
-func (s *Scanner) phrase(from *step, line []byte, pos int) *Phrase {
-	end, escaped := endOfString(line, pos)
-	if end < 0 {
-		return nil
-	}
-	parts := []part{{from, Span{0, uint32(end - pos), String, escaped}, end + 1 - pos}}
+// phrase returns the longest phrase that begins with a value, nil if there is
+// none.
+func (s *Scanner) phrase(from *step, line []byte, pos, end int) *Phrase {
+	parts := append(s.parts[:0], part{from, Span{0, uint32(end - pos), String, false}, end + 1 - pos})
 	n := 0
 	for end++; end-pos < maxPhrase; {
 		m, ok := nextMember(line, end, false)
@@ -186,10 +208,10 @@ func (s *Scanner) phrase(from *step, line []byte, pos int) *Phrase {
 			n = len(parts)
 		}
 	}
+	s.parts = parts
 	if n < 2 {
 		return nil
 	}
-	p := new(Phrase)
-	p.set(string(line[pos:pos+parts[n-1].end]), parts[:n:n])
-	return p
+	p := newPhrase(line[pos:], parts[:n])
+	return &p
 }

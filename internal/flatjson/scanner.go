@@ -22,6 +22,7 @@ type Scanner struct {
 	steps   map[string]*step // by the literal
 	begin   step             // before the first member
 	odd     bool             // of the line read last
+	parts   []part           // for a phrase that is being learned
 }
 
 // maxSteps is how many steps are remembered, and maxLiteral how long the text
@@ -125,15 +126,6 @@ func (s *Scanner) Scan(line []byte, spans []Span) (odd bool, err error) {
 			return s.odd, nil
 		}
 		start := pos + len(next.text)
-		if next.anchor != nil {
-			if p := s.find(next.anchor, next, line, start); p != nil {
-				for _, w := range p.wanted {
-					spans[w.field] = Span{uint32(start) + uint32(w.start), uint32(start) + uint32(w.end), w.kind, w.escaped}
-				}
-				at, pos = p.last, start+len(p.text)
-				continue
-			}
-		}
 		v := Span{Start: uint32(start), Kind: String}
 		end := start
 		if next.quoted {
@@ -151,6 +143,15 @@ func (s *Scanner) Scan(line []byte, spans []Span) (odd bool, err error) {
 				return false, ErrSyntax
 			}
 			pos = end + 1
+			if next.anchor != nil && !v.Escaped {
+				if p := s.find(next.anchor, next, line, start, end); p != nil {
+					for _, w := range p.wanted {
+						spans[w.field] = Span{uint32(start) + uint32(w.start), uint32(start) + uint32(w.end), w.kind, w.escaped}
+					}
+					at, pos = p.last, start+len(p.text)
+					continue
+				}
+			}
 		} else {
 			v.Kind = Bare
 			if start+8 <= len(line) {
