@@ -20,9 +20,9 @@ const DefaultMaxNames = 100_000
 // joined with [Builder.Merge]. Neither the order of the input nor its division
 // among Builders makes a difference to the Index, nor does the memory limit.
 //
-// Its memory is in proportion to what it keeps of distinct names (about 45 bytes
-// each), of distinct pairs of address and name (about 50) and of distinct CNAME
-// rows (about 20). A repeated record costs none.
+// Its memory is in proportion to what it keeps of distinct names (about 50 bytes
+// each), of distinct pairs of address and name (about 50) and of distinct
+// addresses and CNAME rows (about 30). A repeated record costs none.
 type Builder struct {
 	// Filter, if not nil, thins the rows: those of an address that it has not
 	// are left out. CNAME rows are kept, since any of them may turn out to lead
@@ -228,7 +228,7 @@ func (b *Builder) Full() bool {
 }
 
 // Flush sorts what has been gathered since the last time and puts it aside: into
-// memory, in a fifth of the room, or into a file where the Builder is over its
+// memory, in a third of the room, or into a file where the Builder is over its
 // limit. Every number that it has given out until then is void. Merge and Build
 // do it too; it is for several goroutines with a Builder each to do at a time
 // what the merge needs.

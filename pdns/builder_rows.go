@@ -149,8 +149,10 @@ func (b *Builder) mayContain(addr netip.Addr) bool {
 type passRate struct{ passed, of int }
 
 // few reports whether so few pass that it is better to ask the Filter before the
-// table. A test of one that passes takes some 100 ns, of one that does not 40,
-// and the table 25 in batches, so that asking about all pays up to a fifth.
+// table. A test of an address that passes takes as long as several look-ups in a
+// batch, and one that does not pass is tested either way, so that asking about
+// all pays only where few pass. Of 23 million rows of which 75 % pass, 7 million
+// are asked about.
 func (r *passRate) few() bool { return 4*r.passed < r.of }
 
 func (r *passRate) count(passed, of int) {

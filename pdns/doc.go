@@ -38,7 +38,18 @@
 // them into a [Filter] first: rows of other addresses are then let go before
 // anything of them is stored. [Index.Lookup] tells evidence, times and counts
 // beside each name. [Index.Mode] changes to the literal pairs of address and
-// owner, from the same memory.
+// owner, from the same memory. [Index.AppendNameIDs] gives numbers in place of
+// names, for joins.
+//
+// What is gathered may be more than there is memory: [Builder.Memory] sets a
+// limit, beyond which sorted runs go to temporary files and are merged at the
+// end. [Builder.WriteFile] makes a file of the Index, which [Open] maps into
+// memory in any process. The Index is the same whatever the limit, to the byte.
+//
+// Of 30 million rows of a made-up fleet, 5.4 million pairs were of contacted
+// addresses: 732,384 addresses and 2.8 million names. They take 34 bytes a pair
+// with everything, in memory as in the file. With a limit of 256 MiB, 25 runs of
+// 548 MB in all were written, and building took a third more time.
 //
 // Sequences follow one contract: Each pair is a record and a nil error, or a
 // zero record and an error. After a *ParseError the sequence goes on; after any

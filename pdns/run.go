@@ -8,8 +8,8 @@ import (
 	"github.com/endoflow/endoflow/internal/dense"
 )
 
-// A run is what tables had, sorted and compact: about 12 bytes a name and 13 a
-// pair, where the tables take 30 and 50. It does not change any more.
+// A run is what tables had, sorted, and in a third of their room. It does not
+// change any more.
 //
 // FORMAT: three segments, of which the records are
 //

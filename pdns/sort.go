@@ -15,8 +15,8 @@ type prefixed struct {
 
 // sortNames sorts the numbers of names, which are distinct and printable, by the
 // names' bytes: by the first eight bytes, then those that have these in common by
-// the next eight, and so on. Two million host names take 0.6 s, and with
-// strings.Compare 2.3 s (one core of an AMD EPYC, Go 1.26.8).
+// the next eight, and so on. Two million host names take a quarter of the time
+// that strings.Compare takes for them (BenchmarkSortNames, AMD EPYC, Go 1.26.8).
 func sortNames(order []uint32, name func(uint32) []byte) {
 	items := make([]prefixed, len(order))
 	for i, n := range order {
@@ -50,8 +50,8 @@ func sortFrom(items []prefixed, name func(uint32) []byte, depth int) {
 	}
 }
 
-// radixSort sorts by prefix, a byte at a time from the last, which for many takes
-// a third of the time of comparisons.
+// radixSort sorts by prefix, a byte at a time from the last: for many, a tenth off
+// the whole.
 func radixSort(items []prefixed) {
 	var counts [8][256]int
 	for i := range items {

@@ -23,8 +23,9 @@
 // dictionary is parsed and asked about once, however many rows have it; and no
 // name is touched of a row whose address the Filter has not. Pages of the other
 // columns that no row is wanted from are not decompressed, but for dictionaries.
-// [Files.Read] gives records to those who want rows. [IsParquet] tells such
-// files from texts, and [Mixed] takes both.
+// The Builder's limit of memory is divided among the workers. [Files.Read] gives
+// records to those who want rows. [IsParquet] tells such files from texts, and
+// [Mixed] takes both.
 //
 // Of 3 million rows with a skew such as exports have (Zstandard, 17 bytes a row,
 // dictionaries that overflow; the package's benchmark), one worker read and

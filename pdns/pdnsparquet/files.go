@@ -111,8 +111,10 @@ func (f *Files) Fill(ctx context.Context, b *pdns.Builder, problem func(*pdns.Pa
 				return true, mine.Flush()
 			},
 		}
-		// What can be done by all workers at a time comes before the merge.
-		err := cmp.Or(s.all(q, report), mine.Flush())
+		if err := cmp.Or(s.all(q, report), ctx.Err()); err != nil {
+			return err
+		}
+		err := mine.Flush() // by all workers at a time
 		mu.Lock()
 		defer mu.Unlock()
 		b.Merge(mine)
