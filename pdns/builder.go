@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -112,11 +111,10 @@ func (b *Builder) Add(rec Record) {
 		b.stats.Dropped++
 		return
 	}
-	var id [1]AddrID
-	if b.AddrIDs(id[:], []netip.Addr{addr}); id[0] == 0 {
+	if id := b.addrID(addr); id == 0 {
 		b.stats.Addresses++
 		b.stats.Thinned++
-	} else if b.addAddr(uint32(id[0]-1), &rec) {
+	} else if b.addAddr(uint32(id-1), &rec) {
 		b.stats.Addresses++
 	} else {
 		b.stats.Dropped++

@@ -102,6 +102,19 @@ func (b *Builder) AddrIDs(ids []AddrID, addrs []netip.Addr) {
 	}
 }
 
+// addrID is AddrIDs for one address, which is valid.
+func (b *Builder) addrID(addr netip.Addr) AddrID {
+	key := dense.AddrKey(addr)
+	if n, ok := b.tables.addrs.Find(key); ok {
+		return AddrID(n + 1)
+	}
+	if b.Filter != nil && !b.mayContain(addr) || b.noRoom() {
+		return 0
+	}
+	n, _ := b.tables.addrs.Add(key)
+	return AddrID(n + 1)
+}
+
 // addrIDs is AddrIDs for a batch.
 func (b *Builder) addrIDs(ids []AddrID, addrs []netip.Addr) {
 	var keys [batch]dense.Key

@@ -110,7 +110,7 @@ func manyRecords(rng *rand.Rand, n int) []pdns.Record {
 func TestSpilled(t *testing.T) {
 	for seed := range uint64(6) {
 		rng := rand.New(rand.NewPCG(seed, 3))
-		recs := manyRecords(rng, 2000+20_000*int(seed%3)+rng.IntN(20_000))
+		recs := manyRecords(rng, 2000+12_000*int(seed%3)+rng.IntN(12_000))
 		filter := pdns.NewFilter(uint(len(recs)), 0.001)
 		for i := range uint32(len(recs) / 4) {
 			filter.Add(address(i))

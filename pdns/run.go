@@ -233,9 +233,9 @@ func (t *tables) sorted(file *scratch) (run, error) {
 	asked, rows := t.asked.byAddr(number, t.addrs.Len()), t.rows.byAddr(number, t.addrs.Len())
 	var entries []entry
 	for _, a := range sortedAddrs(&t.addrs) {
-		entries = t.asked.appendEntries(entries[:0], asked.of(a.n))
+		entries = t.asked.appendEntries(entries[:0], asked.of(a))
 		n := len(entries)
-		entries = t.rows.appendEntries(entries, rows.of(a.n))
+		entries = t.rows.appendEntries(entries, rows.of(a))
 		switch {
 		case len(entries) == 0:
 			continue // it has a number, and no row followed
@@ -245,27 +245,31 @@ func (t *tables) sorted(file *scratch) (run, error) {
 			})
 		}
 		r.numPairs += len(entries)
-		pairs.buf = appendPairs(pairs.buf, a.addr, entries)
+		pairs.buf = appendPairs(pairs.buf, t.addrs.Key(a), entries)
 		pairs.end()
 	}
 	r.pairs, err = pairs.finish()
 	return r, err
 }
 
-// A numbered is an address and its number.
-type numbered struct {
-	addr dense.Key
-	n    uint32
-}
-
-// sortedAddrs returns the addresses in the order of compareAddrs.
-func sortedAddrs(t *dense.Table) []numbered {
-	addrs := make([]numbered, t.Len())
-	for i := range addrs {
-		addrs[i] = numbered{t.Key(uint32(i)), uint32(i)}
+// sortedAddrs returns the numbers of addresses in the order of compareAddrs.
+func sortedAddrs(t *dense.Table) []uint32 {
+	var v4 []prefixed
+	var v6 []uint32
+	for n := range uint32(t.Len()) {
+		if k := t.Key(n); is4(k) {
+			v4 = append(v4, prefixed{k.Lo, n})
+		} else {
+			v6 = append(v6, n)
+		}
 	}
-	slices.SortFunc(addrs, func(a, b numbered) int { return compareAddrs(a.addr, b.addr) })
-	return addrs
+	sortPrefixed(v4)
+	slices.SortFunc(v6, func(a, b uint32) int { return t.Key(a).Compare(t.Key(b)) })
+	order := make([]uint32, 0, t.Len())
+	for _, a := range v4 {
+		order = append(order, a.n)
+	}
+	return append(order, v6...)
 }
 
 // compareAddrs orders addresses as netip.Addr.Compare does: IPv4 first.

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// A prefixed is the number of a name with eight bytes of the name, so that most
-// comparisons of a sort touch no name.
+// A prefixed is the number of something with what it is sorted by: of a name, with
+// eight of its bytes, so that most of a sort touches no name.
 type prefixed struct {
 	prefix uint64
 	n      uint32
@@ -33,11 +33,7 @@ func sortFrom(items []prefixed, name func(uint32) []byte, depth int) {
 	for i := range items {
 		items[i].prefix = prefixAt(name(items[i].n), depth)
 	}
-	if len(items) < 1<<12 {
-		slices.SortFunc(items, func(a, b prefixed) int { return cmp.Compare(a.prefix, b.prefix) })
-	} else {
-		radixSort(items)
-	}
+	sortPrefixed(items)
 	for len(items) > 1 {
 		n := 1
 		for n < len(items) && items[n].prefix == items[0].prefix {
@@ -50,9 +46,14 @@ func sortFrom(items []prefixed, name func(uint32) []byte, depth int) {
 	}
 }
 
-// radixSort sorts by prefix, a byte at a time from the last: for many, a tenth off
-// the whole.
-func radixSort(items []prefixed) {
+// sortPrefixed sorts by prefix, those with the same in the order in which they
+// are: by their numbers, if these ascend. Many are sorted a byte at a time from the
+// last; of names, that takes a tenth off the whole.
+func sortPrefixed(items []prefixed) {
+	if len(items) < 1<<12 {
+		slices.SortStableFunc(items, func(a, b prefixed) int { return cmp.Compare(a.prefix, b.prefix) })
+		return
+	}
 	var counts [8][256]int
 	for i := range items {
 		for b, p := 0, items[i].prefix; b < 8; b, p = b+1, p>>8 {

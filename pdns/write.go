@@ -126,9 +126,6 @@ func (m *merger) writeRecords(w imageWriter) error {
 	return records.err
 }
 
-// A slot is the hash of an address and where its record is.
-type slot struct{ hash, off uint64 }
-
 // writeSlots writes the slots and the Bloom filter. Where not all slots may be in
 // memory, they are made in several passes, each of a part of the hashes.
 func (m *merger) writeSlots(w imageWriter) error {
@@ -141,29 +138,33 @@ func (m *merger) writeSlots(w imageWriter) error {
 	bloom := make([]byte, bloomSize(records))
 	w.begin(secSlots, (home+64)*slotBytes)
 	next := uint64(0)
-	var slots []slot
+	var order []prefixed // by hash
+	var offs []uint64
 	var buf []byte
 	for part := range parts {
-		slots = slots[:0]
+		order, offs = order[:0], offs[:0]
 		r := segmentReader{segment: m.slots}
 		for r.more() {
 			for ; len(r.rest) > 0; r.rest = r.rest[16:] {
-				if s := (slot{binary.LittleEndian.Uint64(r.rest), binary.LittleEndian.Uint64(r.rest[8:])}); placeOf(s.hash, parts) == part {
-					slots = append(slots, s)
-					setBloom(bloom, s.hash)
+				hash := binary.LittleEndian.Uint64(r.rest)
+				if placeOf(hash, parts) != part {
+					continue
 				}
+				order = append(order, prefixed{hash, uint32(len(offs))})
+				offs = append(offs, binary.LittleEndian.Uint64(r.rest[8:]))
+				setBloom(bloom, hash)
 			}
 		}
 		if r.err != nil {
 			return r.err
 		}
-		slices.SortFunc(slots, func(a, b slot) int { return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.off, b.off)) })
-		for _, s := range slots {
-			own := placeOf(s.hash, home)
+		sortPrefixed(order)
+		for _, s := range order {
+			own := placeOf(s.prefix, home)
 			for ; next < own; next++ {
 				buf = binary.LittleEndian.AppendUint64(buf, 0)
 			}
-			buf = binary.LittleEndian.AppendUint64(buf, s.hash<<(64-tagBits)|(s.off+1))
+			buf = binary.LittleEndian.AppendUint64(buf, s.prefix<<(64-tagBits)|(offs[s.n]+1))
 			m.header.longest = max(m.header.longest, uint32(next-own))
 			next++
 			if len(buf) >= blockBytes {
