@@ -43,6 +43,26 @@
 // addresses from global ones; [IsRFC1918] is the paper's literal rule. A
 // [Pseudonymizer] replaces devices by keyed hashes before anything is written.
 //
+// # Speed
+//
+// From a file in the page cache to records in a loop, MB of JSON for each second
+// of CPU time, one worker, and records/s (2 vCPU AMD EPYC, Go 1.26.8, with up to
+// ten other processes that competed for the two cores; best of four runs over
+// 250,000 to 625,000 records of 2,000 devices):
+//
+//	                          plain        zstd         gzip
+//	compact, 544 bytes        864 (1.6 M)  590 (1.1 M)  335 (0.62 M)
+//	collector, 1,018 bytes    694 (0.68 M)              311 (0.31 M)
+//
+// Nothing is allocated for a record of which device, application, execution
+// and names were seen before. A worker remembers up to 65,536 texts of each kind,
+// and up to 32,768 devices and applications with what stands behind them on their
+// lines: a few MB for thousands of devices, and at most about 80.
+//
+// Several workers share in one file, as in many. On that busy machine two read
+// one zstd file of 342 MB of JSON in 0.6 of the time of one, and one gzip file,
+// of which only the decoding can be shared, in 0.7.
+//
 // # What it does not claim
 //
 // Src is not who opened the connection. A port is not a protocol, and no port is
