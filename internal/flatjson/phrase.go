@@ -32,7 +32,7 @@ type found struct {
 }
 
 // maxPhrase is how long a phrase may be, in bytes, and maxPhrases how many are
-// kept of an anchor, of about 600 bytes each.
+// kept of an anchor, of about 500 bytes each, at most 1,100.
 const (
 	maxPhrase  = 512
 	maxPhrases = 1 << 15
