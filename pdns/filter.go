@@ -57,7 +57,7 @@ func (f *Filter) Add(addr netip.Addr) {
 	x, y := hashes(addr)
 	set, m := f.bits.BitSet(), uint64(f.bits.Cap())
 	for i := range uint64(f.k) {
-		set.Set(uint(x % m))
+		set.Set(uint(placeOf(x, m)))
 		x += y
 		y += i
 	}
@@ -70,12 +70,13 @@ func (f *Filter) MayContain(addr netip.Addr) bool {
 	if !addr.IsValid() {
 		return false
 	}
-	// As the library's TestLocations, but the next place is made only if it is
-	// asked for: of an address that was not added, two of seven are.
+	// As the library's TestLocations, but without a division, and the next place
+	// is made only if it is asked for: of an address that was not added, two of
+	// seven are.
 	x, y := hashes(addr)
 	words, m := f.bits.BitSet().Words(), uint64(f.bits.Cap())
 	for i := range uint64(f.k) {
-		if l := x % m; words[l/64]>>(l%64)&1 == 0 {
+		if l := placeOf(x, m); words[l/64]>>(l%64)&1 == 0 {
 			return false
 		}
 		x += y
