@@ -24,7 +24,7 @@ const module = "github.com/endoflow/endoflow"
 // in code that is not a test. Examples see everything and are not listed.
 var mayImport = map[string][]string{
 	"":                 {},
-	"flow":             {"internal/flatjson", "internal/lines", "internal/winevent", "internal/zeek"},
+	"flow":             {"internal/dense", "internal/flatjson", "internal/lines", "internal/winevent", "internal/zeek"},
 	"flow/flowtest":    {"flow", "internal/lines", "internal/linestest"},
 	"pdns":             {"internal/dense", "internal/flatjson", "internal/lines", "internal/winevent", "internal/zeek"},
 	"pdns/pdnsparquet": {"pdns", "internal/lines"},

@@ -34,19 +34,23 @@ import (
 // direction of flows whose record tells no operating system.
 type Census struct {
 	nulls     map[flow.Null]uint64
-	deviceIDs map[string]uint32
-	devices   []device
-	appIDs    map[string]uint32
-	apps      []app
+	deviceIDs dense.Texts
+	devices   []device // by id
+	appIDs    dense.Texts
+	apps      []app       // by id
 	unplaced  dense.Table // of keys of type unplaced
 	flows     []uint64    // by the numbers in unplaced
 }
 
 type device struct {
 	name string
-	oses OSSet // all that were told
-	seen bool  // it has a flow
+	oses OSSet  // all that were told
+	seen bool   // it has a flow
+	apps uint64 // a bit for each of the first 64 applications that has it in its set
 }
+
+// known reports whether anything has been told of the device.
+func (d *device) known() bool { return d.seen || d.oses != 0 }
 
 func (d *device) os() flow.OS {
 	for os := flow.OS(systems - 1); os > flow.OSUnknown; os-- {
@@ -70,8 +74,31 @@ type unplaced struct {
 	direction   Direction
 }
 
+// A DeviceID stands for a device in the one [Census] that gave it out; 0 stands for
+// none.
+type DeviceID uint32
+
+// DeviceID returns the number of a device, 0 of "". A device of which nothing is
+// added is no device of the Census yet.
+func (c *Census) DeviceID(device string) DeviceID {
+	if device == "" {
+		return 0
+	}
+	return DeviceID(c.device(device) + 1)
+}
+
 // Add counts one record and its label.
 func (c *Census) Add(rec flow.Record, l Label) {
+	if rec.Null != 0 { // also if it lacks the device
+		c.AddOf(0, rec, l)
+		return
+	}
+	c.AddOf(c.DeviceID(rec.Device), rec, l)
+}
+
+// AddOf is [Census.Add] for one who knows the number of the record's device
+// already: rec.Device is not looked at.
+func (c *Census) AddOf(id DeviceID, rec flow.Record, l Label) {
 	if rec.Null != 0 {
 		if c.nulls == nil {
 			c.nulls = make(map[flow.Null]uint64)
@@ -81,20 +108,21 @@ func (c *Census) Add(rec flow.Record, l Label) {
 	}
 	os, direction := knownOS(rec.OS), known(l.Direction)
 	a := c.app(rec.App.Name)
-	if rec.Device == "" {
+	if id == 0 {
 		c.apps[a].flows[os][direction]++
 		return
 	}
-	d := c.device(rec.Device)
-	c.devices[d].seen = true
-	if rec.App.Name != "" {
-		c.apps[a].devices.Add(d)
+	d := &c.devices[id-1]
+	d.seen = true
+	if rec.App.Name != "" && d.apps>>a&1 == 0 {
+		c.apps[a].devices.Add(uint32(id - 1))
+		d.apps |= 1 << a
 	}
 	if os == flow.OSUnknown {
-		c.addUnplaced(unplaced{d, a, direction}, 1)
+		c.addUnplaced(unplaced{uint32(id - 1), a, direction}, 1)
 		return
 	}
-	c.devices[d].oses |= Only(os)
+	d.oses |= Only(os)
 	c.apps[a].flows[os][direction]++
 }
 
@@ -116,26 +144,16 @@ func knownOS(os flow.OS) flow.OS {
 }
 
 func (c *Census) device(name string) uint32 {
-	id, ok := c.deviceIDs[name]
-	if !ok {
-		if c.deviceIDs == nil {
-			c.deviceIDs = make(map[string]uint32)
-		}
-		id = uint32(len(c.devices))
-		c.deviceIDs[name] = id
+	id, isNew := c.deviceIDs.Add(name)
+	if isNew {
 		c.devices = append(c.devices, device{name: name})
 	}
 	return id
 }
 
 func (c *Census) app(name string) uint32 {
-	id, ok := c.appIDs[name]
-	if !ok {
-		if c.appIDs == nil {
-			c.appIDs = make(map[string]uint32)
-		}
-		id = uint32(len(c.apps))
-		c.appIDs[name] = id
+	id, isNew := c.appIDs.Add(name)
+	if isNew {
 		c.apps = append(c.apps, app{name: name, devices: roaring.New()})
 	}
 	return id
@@ -265,7 +283,7 @@ func (c *Census) each(visit func(app uint32, os flow.OS, d Direction, flows uint
 
 // OS returns the operating system of a device, OSUnknown if none was told.
 func (c *Census) OS(device string) flow.OS {
-	id, ok := c.deviceIDs[device]
+	id, ok := c.deviceIDs.Find(device)
 	if !ok {
 		return flow.OSUnknown
 	}

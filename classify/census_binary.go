@@ -40,7 +40,7 @@ func (c *Census) AppendBinary(b []byte) ([]byte, error) {
 		b = binary.AppendUvarint(b, row.Flows)
 	}
 
-	devices, devicePlace := byName(c.devices, func(d *device) string { return d.name })
+	devices, devicePlace := byName(c.devices, func(d *device) string { return d.name }, (*device).known)
 	b = binary.AppendUvarint(b, uint64(len(devices)))
 	for _, i := range devices {
 		d := &c.devices[i]
@@ -51,7 +51,7 @@ func (c *Census) AppendBinary(b []byte) ([]byte, error) {
 		b = append(wire.AppendString(b, d.name), bits)
 	}
 
-	apps, appPlace := byName(c.apps, func(a *app) string { return a.name })
+	apps, appPlace := byName(c.apps, func(a *app) string { return a.name }, nil)
 	b = binary.AppendUvarint(b, uint64(len(apps)))
 	for _, i := range apps {
 		a := &c.apps[i]
@@ -85,12 +85,14 @@ func (u unplaced) compare(v unplaced) int {
 	return cmp.Or(cmp.Compare(u.device, v.device), cmp.Compare(u.app, v.app), cmp.Compare(u.direction, v.direction))
 }
 
-// byName returns the indexes of list in the order of their names, and the place
-// of each in that order.
-func byName[T any](list []T, name func(*T) string) (order, place []uint32) {
-	order, place = make([]uint32, len(list)), make([]uint32, len(list))
-	for i := range order {
-		order[i] = uint32(i)
+// byName returns the indexes of those in list that keep accepts (nil: of all) in
+// the order of their names, and the place of each in that order.
+func byName[T any](list []T, name func(*T) string, keep func(*T) bool) (order, place []uint32) {
+	place = make([]uint32, len(list))
+	for i := range list {
+		if keep == nil || keep(&list[i]) {
+			order = append(order, uint32(i))
+		}
 	}
 	slices.SortFunc(order, func(a, b uint32) int { return strings.Compare(name(&list[a]), name(&list[b])) })
 	for at, i := range order {

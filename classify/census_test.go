@@ -1,6 +1,7 @@
 package classify_test
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"encoding/hex"
@@ -631,4 +632,37 @@ func BenchmarkCensusAppendBinary(b *testing.B) {
 		}
 	}
 	b.SetBytes(int64(len(buf)))
+}
+
+// TestCensusAddOf: records added by the numbers of their devices count as any
+// other, and a device that was only asked about leaves nothing behind.
+func TestCensusAddOf(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 5))
+	var plain, numbered classify.Census
+	number := flow.Memo(numbered.DeviceID)
+	for range 5000 {
+		rec := flow.Record{Device: fmt.Sprint("d", rng.IntN(40)), OS: flow.OS(rng.IntN(3)), App: flow.App{Name: fmt.Sprint("a", rng.IntN(200))}}
+		switch rng.IntN(20) {
+		case 0:
+			rec.Device = ""
+		case 1:
+			rec.App.Name = ""
+		case 2:
+			rec.Device, rec.Null = fmt.Sprint("null", rng.IntN(9)), flow.NullApp
+		}
+		l := classify.Label{Direction: classify.Direction(rng.IntN(4))}
+		plain.Add(rec, l)
+		numbered.AddOf(number(rec.Device), rec, l)
+	}
+	want, err := plain.AppendBinary(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := numbered.AppendBinary(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(want, got) {
+		t.Error("the binary forms differ")
+	}
 }

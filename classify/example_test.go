@@ -322,3 +322,24 @@ func ExampleParseOSSet() {
 	// true true
 	// macos false true
 }
+
+func ExampleCensus_AddOf() {
+	// One who reads many records of the same devices asks for each device once.
+	var c classify.Census
+	number := flow.Memo(c.DeviceID)
+	for range 3 {
+		rec := flow.Record{Device: "d1", OS: flow.MacOS, App: flow.App{Name: "Word"}}
+		c.AddOf(number(rec.Device), rec, classify.Label{Direction: classify.Outbound})
+	}
+	fmt.Println(c.Apps(classify.Only(flow.MacOS)))
+	// Output: [{Word 1 1 3 3}]
+}
+
+func ExampleCensus_DeviceID() {
+	var c classify.Census
+	fmt.Println(c.DeviceID("d1"), c.DeviceID("d2"), c.DeviceID("d1"), c.DeviceID(""))
+	fmt.Println(c.Population(classify.AnyOS)) // nothing has been added yet
+	// Output:
+	// 1 2 1 0
+	// 0
+}

@@ -82,7 +82,7 @@ func (c *Contacts) AppendBinary(b []byte) ([]byte, error) {
 func (d *dictionary) append(b []byte, order []uint32) []byte {
 	b = binary.AppendUvarint(b, uint64(len(order)))
 	for _, id := range order {
-		b = wire.AppendString(b, d.texts[id])
+		b = wire.AppendString(b, d.Text(id))
 	}
 	return b
 }
@@ -125,7 +125,7 @@ func (c *Contacts) UnmarshalBinary(data []byte) error {
 	for _, d := range []*dictionary{&n.devices, &n.apps} {
 		for i := range r.Count(1) {
 			text := string(r.Bytes())
-			if i > 0 && text <= d.texts[i-1] {
+			if i > 0 && text <= d.Text(uint32(i-1)) {
 				r.Corrupt()
 			}
 			if r.Err() != nil {
@@ -134,7 +134,7 @@ func (c *Contacts) UnmarshalBinary(data []byte) error {
 			d.id(text)
 		}
 	}
-	for app := range n.apps.texts {
+	for app := range n.apps.Len() {
 		n.unmarshalApp(r, uint32(app))
 	}
 	var last dense.Key
@@ -171,7 +171,7 @@ func (c *Contacts) unmarshalApp(r *wire.Body, app uint32) {
 		addr := c.addr(last)
 		var before detail
 		for j := range n {
-			devices := len(c.devices.texts)
+			devices := c.devices.Len()
 			port, proto, os := uint16(r.Below(1<<16)), flow.Proto(r.Below(1<<8)), flow.OS(r.Below(1<<8))
 			owner := uint32(r.Below(devices + 1))
 			t := total{flows: r.Positive(), tx: r.Uvarint(), rx: r.Uvarint()}

@@ -118,7 +118,7 @@ func (cs *classes) lookUpTexts(ctx context.Context, r Resolver, addrs []dense.Ke
 			ids[i] = place[ids[i]]
 		}
 	}
-	cs.nameOf = func(id uint32) string { return names.texts[order[id]] }
+	cs.nameOf = func(id uint32) string { return names.Text(order[id]) }
 	cs.numNames = len(order)
 	return nil
 }

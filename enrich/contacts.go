@@ -101,6 +101,19 @@ func contactKey(app, addr uint32, d detail) dense.Key {
 	return dense.Key{Hi: uint64(app)<<32 | uint64(addr), Lo: uint64(d)}
 }
 
+// A DeviceID stands for a device in the one [Contacts] that gave it out; 0 stands
+// for none.
+type DeviceID uint32
+
+// DeviceID returns the number of a device, 0 of "". A device that was asked about
+// is in the binary form of c, also if it has no contact.
+func (c *Contacts) DeviceID(device string) DeviceID {
+	if device == "" {
+		return 0
+	}
+	return DeviceID(c.devices.id(device) + 1)
+}
+
 // Add counts one flow with a remote end, and reports whether it is a contact: a
 // record without device or application is none, and counts only as a flow to the
 // remote address. One without a remote end counts as nothing, and so does every
@@ -110,13 +123,22 @@ func contactKey(app, addr uint32, d detail) dense.Key {
 // 838,000, and allocates nothing for contacts that are known
 // (BenchmarkContactsAdd, 2 vCPU AMD EPYC).
 func (c *Contacts) Add(rec flow.Record, remote netip.AddrPort) bool {
+	if !remote.IsValid() || c.err != nil || rec.App.Name == "" {
+		return c.AddOf(0, rec, remote) // of no contact, whatever the device
+	}
+	return c.AddOf(c.DeviceID(rec.Device), rec, remote)
+}
+
+// AddOf is [Contacts.Add] for one who knows the number of the record's device
+// already: rec.Device is not looked at.
+func (c *Contacts) AddOf(id DeviceID, rec flow.Record, remote netip.AddrPort) bool {
 	if !remote.IsValid() || c.err != nil {
 		return false
 	}
 	w := waiting{addr: dense.AddrKey(remote.Addr())}
-	if rec.Device != "" && rec.App.Name != "" {
+	if id != 0 && rec.App.Name != "" {
 		w.contact = true
-		w.device = c.devices.id(rec.Device)
+		w.device = uint32(id - 1)
 		w.app = c.apps.id(rec.App.Name)
 		w.tx, w.rx = rec.TxBytes, rec.RxBytes
 		owner := uint32(0)
@@ -242,7 +264,7 @@ func (c *Contacts) Merge(other *Contacts) {
 		c.files = append(c.files, other.files...)
 		return
 	}
-	if c.inMemory.empty() && len(c.files) == 0 && len(c.devices.texts)+len(c.apps.texts) == 0 {
+	if c.inMemory.empty() && len(c.files) == 0 && c.devices.Len()+c.apps.Len() == 0 {
 		memory, dir := c.Memory, c.Dir
 		*c = *other
 		c.Memory, c.Dir = memory, dir
@@ -329,9 +351,9 @@ func sum(a, b uint64) uint64 {
 // device, and Contacts of the same flows may differ; after it they are equal.
 func (c *Contacts) Resolve(system func(device string) flow.OS) {
 	c.flush()
-	systems := make([]flow.OS, len(c.devices.texts)) // of the devices
-	for i, device := range c.devices.texts {
-		systems[i] = system(device)
+	systems := make([]flow.OS, c.devices.Len()) // of the devices
+	for i := range systems {
+		systems[i] = system(c.devices.Text(uint32(i)))
 		c.systems.add(systems[i])
 	}
 	for i := range c.runs {
@@ -364,7 +386,7 @@ func (c *Contacts) Len() int {
 	}
 	n := 0
 	r := newReader(c)
-	for app := range c.apps.texts {
+	for app := range c.apps.Len() {
 		c.note(r.each(uint32(app), func(_ dense.Key, _ uint32, of []contact) error { n += len(of); return nil }))
 	}
 	return n

@@ -280,3 +280,23 @@ func ExampleLevel_HasPort() {
 	fmt.Println(enrich.NamePort.HasPort(), enrich.NameOnly.HasPort())
 	// Output: true false
 }
+
+func ExampleContacts_AddOf() {
+	// One who reads many records of the same devices asks for each device once.
+	var c enrich.Contacts
+	number := flow.Memo(c.DeviceID)
+	for i := range 4 {
+		rec := flow.Record{Device: fmt.Sprint("d", i%2), App: flow.App{Name: "Word"}, Proto: flow.TCP}
+		c.AddOf(number(rec.Device), rec, netip.MustParseAddrPort("17.0.0.1:443"))
+	}
+	for e, err := range c.Endpoints(context.Background(), enrich.Join{Level: enrich.AddressPort}) {
+		fmt.Println(e.App, e.Addr, e.Port, e.Devices, e.Flows, err)
+	}
+	// Output: Word 17.0.0.1 443 2 4 <nil>
+}
+
+func ExampleContacts_DeviceID() {
+	var c enrich.Contacts
+	fmt.Println(c.DeviceID("d1"), c.DeviceID("d2"), c.DeviceID("d1"), c.DeviceID(""))
+	// Output: 1 2 1 0
+}

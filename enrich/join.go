@@ -209,12 +209,12 @@ func (c *Contacts) join(ctx context.Context, j Join) (*joined, error) {
 	if j.Workers <= 0 {
 		j.Workers = runtime.GOMAXPROCS(0)
 	}
-	s := &joined{Join: j, c: c, kept: make([]systems, len(c.apps.texts))}
+	s := &joined{Join: j, c: c, kept: make([]systems, c.apps.Len())}
 	apps, _ := c.apps.sorted()
 	for _, app := range apps {
 		kept := &s.kept[app]
 		for i := range 256 {
-			if os := flow.OS(i); c.systems.has(os) && (j.Keep == nil || j.Keep(os, c.apps.texts[app])) {
+			if os := flow.OS(i); c.systems.has(os) && (j.Keep == nil || j.Keep(os, c.apps.Text(uint32(app)))) {
 				kept.add(os)
 			}
 		}

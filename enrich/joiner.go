@@ -124,7 +124,7 @@ func (w *joiner) endpoints(ctx context.Context, app uint32) (AppEndpoints, error
 	}
 	slices.SortFunc(w.rows.unnamed, func(a, b unnamedRow) int { return cmp.Or(cmp.Compare(a.text, b.text), cmp.Compare(a.found, b.found)) })
 	rows := appRows{slices.Clone(w.rows.found), slices.Clone(w.rows.named), slices.Clone(w.rows.unnamed)}
-	return AppEndpoints{App: w.c.apps.texts[app], Active: active, Count: w.count, appRows: rows, join: w.joined}, nil
+	return AppEndpoints{App: w.c.apps.Text(app), Active: active, Count: w.count, appRows: rows, join: w.joined}, nil
 }
 
 // sortByName sorts rows, whose lower halves ascend, by their upper halves, which

@@ -88,7 +88,7 @@ func accumulate(counts []uint32) {
 // prepare makes c ready to be read, by any number of readers.
 func (c *Contacts) prepare() {
 	c.flush()
-	c.inMemory.sorted(len(c.apps.texts))
+	c.inMemory.sorted(c.apps.Len())
 }
 
 // A contact is read with these: one of the application and the address that are
@@ -114,7 +114,7 @@ type reader struct {
 }
 
 func newReader(c *Contacts) *reader {
-	return &reader{c: c, devices: newCounter(len(c.devices.texts))}
+	return &reader{c: c, devices: newCounter(c.devices.Len())}
 }
 
 // A cursor stands on a contact of one part: of what is in memory, or of a run.

@@ -145,9 +145,9 @@ func (c *Contacts) spill() {
 		c.files = append(c.files, c.scratch)
 	}
 	w := runWriter{file: c.scratch, buf: bufio.NewWriterSize(c.scratch, 1<<18), at: c.scratch.size}
-	r := run{file: c.scratch, sections: make(map[uint32]bounds), numDevices: len(c.devices.texts)}
-	o := c.inMemory.sorted(len(c.apps.texts))
-	for app := range c.apps.texts {
+	r := run{file: c.scratch, sections: make(map[uint32]bounds), numDevices: c.devices.Len()}
+	o := c.inMemory.sorted(c.apps.Len())
+	for app := range c.apps.Len() {
 		r.write(&w, uint32(app), cursor{contacts: o.contacts[o.start[app]:o.start[app+1]], next: c.nextContact})
 	}
 	r.write(&w, allAddrs, cursor{addrs: o.addrs, next: c.nextAddr})

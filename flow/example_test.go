@@ -290,3 +290,15 @@ func ExamplePseudonymizer_Record() {
 	fmt.Println(rec.Device == "MAC-7", rec.Execution == "E1", rec.App.Name, rec.App.Path == "")
 	// Output: false false Word true
 }
+
+func ExampleMemo() {
+	length := flow.Memo(func(device string) int {
+		fmt.Println("asked about", device)
+		return len(device)
+	})
+	fmt.Println(length("d1"), length("d1"), length("d20"))
+	// Output:
+	// asked about d1
+	// asked about d20
+	// 2 2 3
+}

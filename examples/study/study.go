@@ -51,6 +51,12 @@ type tally struct {
 	contacts  enrich.Contacts // of all systems and applications
 }
 
+// deviceIDs are the numbers of a device in a tally, by its pseudonym.
+type deviceIDs struct {
+	census   classify.DeviceID
+	contacts enrich.DeviceID
+}
+
 func (t *tally) merge(other *tally) {
 	t.census.Merge(&other.census)
 	t.agreement.Merge(&other.agreement)
@@ -115,6 +121,10 @@ func (s *study) readFlows(ctx context.Context) error {
 	counts, err := files.Read(ctx, func(recs iter.Seq2[flow.Record, error]) error {
 		mine := tally{contacts: enrich.Contacts{Memory: s.memory / 4 / int64(workers)}}
 		defer mine.contacts.Close() // empty but after an error
+		idsOf := flow.Memo(func(device string) deviceIDs {
+			p := s.pseudo.Device(device)
+			return deviceIDs{mine.census.DeviceID(p), mine.contacts.DeviceID(p)}
+		})
 		for rec, err := range recs {
 			if pe, ok := errors.AsType[*flow.ParseError](err); ok {
 				s.problems.add(pe)
@@ -122,7 +132,7 @@ func (s *study) readFlows(ctx context.Context) error {
 			} else if err != nil {
 				return err
 			}
-			s.count(&mine, rec)
+			s.count(&mine, rec, idsOf(rec.Device))
 		}
 		mu.Lock()
 		defer mu.Unlock()
@@ -162,10 +172,9 @@ func (s *study) none(option string, c flow.Counts) error {
 }
 
 // count is the study's work on one record.
-func (s *study) count(t *tally, rec flow.Record) {
+func (s *study) count(t *tally, rec flow.Record, device deviceIDs) {
 	label := s.labeler.Label(rec)
-	rec.Device = s.pseudo.Device(rec.Device)
-	t.census.Add(rec, label)
+	t.census.AddOf(device.census, rec, label)
 	if rec.Null != 0 {
 		return
 	}
@@ -177,7 +186,7 @@ func (s *study) count(t *tally, rec flow.Record) {
 	}
 	t.agreement.Add(rec.Native, rule, label.Direction)
 	if label.Direction == classify.Outbound {
-		t.contacts.Add(rec, label.Remote(rec))
+		t.contacts.AddOf(device.contacts, rec, label.Remote(rec))
 	}
 }
 
