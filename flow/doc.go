@@ -46,13 +46,14 @@
 // # Speed
 //
 // From a file in the page cache to records in a loop, MB of JSON for each second
-// of CPU time, one worker, and records/s (2 vCPU AMD EPYC, Go 1.26.8, with up to
-// ten other processes that competed for the two cores; best of four runs over
-// 250,000 to 625,000 records of 2,000 devices):
+// of CPU time, one worker, and records/s (2 vCPU AMD EPYC, Go 1.26.8; medians of
+// three runs over 250,000 to 1.25 M records, but for collector, plain, which is the
+// best of four on a busy machine):
 //
-//	                          plain        zstd         gzip
-//	compact, 544 bytes        864 (1.6 M)  590 (1.1 M)  335 (0.62 M)
-//	collector, 1,018 bytes    694 (0.68 M)              311 (0.31 M)
+//	                                        plain        zstd         gzip
+//	compact, 544 bytes, 2,000 devices       864 (1.6 M)  632 (1.2 M)  329 (0.60 M)
+//	compact, 544 bytes, 8,000 devices       880 (1.6 M)  550 (1.0 M)  310 (0.57 M)
+//	collector, 1,018 bytes, 2,000 devices   694 (0.68 M)              316 (0.31 M)
 //
 // Nothing is allocated for a record of which device, application, execution
 // and names were seen before. A worker remembers up to 65,536 texts of each kind,

@@ -245,6 +245,9 @@ func (x *Index) NameOf(id uint32) string {
 	}
 	start, end := x.boundsOf(id)
 	if x.file != nil {
+		if x.mapping != nil {
+			x.mapping.read()
+		}
 		return string(x.fileText[start:end])
 	}
 	return x.text[start:end]
@@ -396,6 +399,9 @@ func (x *Index) lookup(addr netip.Addr, r *record) bool {
 
 // find makes r the record of the address of a key, if it has one.
 func (x *Index) find(key dense.Key, r *record) bool {
+	if x.mapping != nil {
+		x.mapping.read()
+	}
 	hash := hashAddr(key)
 	if len(x.bloom) == 0 || !x.mayContain(hash) {
 		return false

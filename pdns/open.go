@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"sync"
+	"sync/atomic"
 )
 
 // Open opens the file of an index, which [Builder.WriteFile] has written. It
@@ -77,10 +78,25 @@ func (x *Index) Close() error {
 
 // A mapping is a file in memory.
 type mapping struct {
-	data []byte
-	once sync.Once
-	err  error
-	undo func([]byte) error
+	data  []byte
+	once  sync.Once
+	err   error
+	undo  func([]byte) error
+	reads atomic.Uint32
+}
+
+// forgetAfter is how many look-ups a mapping remembers: the memory of what they
+// read is the process's own until it is given back, and a process with a limit
+// would end up with the whole file. To count, and to fetch things again from the
+// system's cache, makes a hit 0 to 15 % slower and a miss 5 to 30 %
+// (BenchmarkLookup, 2 vCPU AMD EPYC).
+const forgetAfter = 1 << 18
+
+// read counts a look-up.
+func (m *mapping) read() {
+	if m.undo != nil && m.reads.Add(1)%forgetAfter == 0 {
+		forget(m.data)
+	}
 }
 
 func (m *mapping) close() error {

@@ -7,9 +7,9 @@
 // Flows are read in order by one goroutine and written by another. CPU seconds of
 // the whole program, from flows in gzip and passive DNS in Parquet, and of DuckDB
 // 1.5.6 that reads the same files on two threads and writes 14 columns of every flow
-// as Parquet, each pair in alternation on a machine with other work (2 vCPU of an
-// AMD EPYC, Go 1.26.8; 1 M flows, 3 M rows: medians of 4 runs; 10 M and 30 M: one
-// or two runs):
+// as Parquet, on a machine with other work (2 vCPU of an AMD EPYC, Go 1.26.8; 1 M
+// flows, 3 M rows: medians of 4 runs in alternation; 10 M and 30 M: one or two runs,
+// one after the other):
 //
 //	                            1 M flows          10 M flows
 //	                            annotate  DuckDB   annotate  DuckDB

@@ -52,12 +52,16 @@
 //	pruned     2 GiB                 63       2.2
 //
 // Of the 63 CPU s reading flows takes 23, names 13 and the join 23. Both sides at
-// S, 449,841 rows, 2 GiB, medians of three rounds on a machine that others used
-// too, so that only CPU time and memory say something:
+// M, one round each on an otherwise idle machine:
+//
+//	                                                 wall s        CPU s          peak MB
+//	go run . -scale M -memory 12GiB -variant lists   29.9 of 60.8  53.6 of 115.9  1,586 of 11,571
+//	go run . -scale M -memory 12GiB                  31.9 of 31.4  56.7 of  61.8  1,464 of  4,714
+//
+// And at S, 2 GiB, medians of three rounds on a machine that others used too, so
+// that only CPU time and memory say something:
 //
 //	                                    CPU s            peak MB
-//	go run . -codec gzip                6.35 of  8.08    278 of  598
-//	go run . -codec zstd                5.68 of  7.39    278 of  612
 //	go run . -task annotate             6.24 of 11.84    288 of 1660   2.8 times the flows per CPU s
 //	go run . -task factored             6.06 of  5.31    267 of  450   1.3 times
 //

@@ -220,7 +220,7 @@ func (s *study) readDNS(ctx context.Context) error {
 	s.progress.say("making the index of names")
 	s.index, err = s.builder.Build(ctx)
 	s.progress.end()
-	if err != nil {
+	if err := errors.Join(err, s.builder.Close()); err != nil { // what was gathered is memory that the join can use
 		return err
 	}
 	end(phase{records: counts.Records, bytes: counts.Bytes, spilled: s.builder.Stats().Spilled})

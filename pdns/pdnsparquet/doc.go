@@ -29,9 +29,9 @@
 //
 // Of 3 million rows with a skew such as exports have (Zstandard, 17 bytes a row,
 // dictionaries that overflow; the package's benchmark), one worker read and
-// filtered 10 million a second where 2 % were on seen addresses and none were
-// CNAMEs, and 7 million where 12 % were, which all are kept. Into the finished
-// Index it brought 3.5 and 2.9 million a second where 80 % were on seen
+// filtered 9 million a second where 2 % were on seen addresses and none were
+// CNAMEs, and 5.7 million where 12 % were, which all are kept. Into the finished
+// Index it brought 3.4 and 2.8 million a second where 80 % were on seen
 // addresses (one core of an AMD EPYC, Go 1.26.8; type, data and name only, with
 // times and counts 10 to 20 % less).
 //
