@@ -20,12 +20,12 @@
 //	L            20,000   50 M     150 M     1GiB     239         178.6  189.4  23.9   395     1.64        3.7
 //
 // Flows and names keep to -memory (at L they peak at 0.79 GB), and so does the join
-// up to M. At L it does not: what it knows of classes of names takes about 60 bytes
-// for each pair of a contacted address and a name, in memory whatever the limit is.
+// up to M. At L it does not: what it knows of classes of names is in memory whatever
+// the limit is.
 //
 // The paper has 3.21 G flows and 9.5 G rows. Estimated by the costs of L for a flow
 // (3.6 µs, join 0.5 µs) and a row (1.3 µs), it would take 3.2, 0.4 and 3.3 CPU
-// hours, 7 in all, where the paper's join alone took 1,000, and 25 GB and 210 GB of
+// hours, 7 in all, where the paper's join alone took 1,000, and 23 GB and 210 GB of
 // temporary files. None of that was measured: not the size, not the paper's devices
 // and names, not its records; and the join would need more memory than a
 // workstation has, for the reason above.
