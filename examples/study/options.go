@@ -68,7 +68,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	f.IntVar(&o.minDevices, "min-devices", 1, "leave applications and endpoints with fewer devices out of the files (10 or more before publishing)")
 	f.StringVar(&o.key, "key", "", "`FILE` with the key of pseudonyms; none: a new random key for this run")
 	f.IntVar(&o.workers, "workers", 0, "files read at a time; 0: as many as processors")
-	memory := f.String("memory", "2GiB", "`SIZE` of memory to keep to (64MiB, 2GiB, …); what would need more goes to temporary files")
+	memory := f.String("memory", "2GiB", "`SIZE` of memory to keep to (64MiB, 2GiB, …); what would need more goes to temporary files in the folder of -out")
 	f.StringVar(&o.out, "out", "study-out", "`FOLDER` for the results")
 	if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
 		fmt.Fprint(stderr, usage)

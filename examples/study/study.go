@@ -96,6 +96,7 @@ func newStudy(o options, progress *progressLine) (*study, error) {
 	}
 	s := &study{options: o, progress: progress, pseudo: pseudo, output: output{dir: o.out}, index: new(pdns.Index)}
 	s.contacts.Memory, s.builder.Memory = o.memory/4, o.memory/2
+	s.contacts.Dir, s.builder.Dir = o.out, o.out // where there has to be room, as in the system's own folder there may not be
 	return s, nil
 }
 
@@ -119,7 +120,7 @@ func (s *study) readFlows(ctx context.Context) error {
 	workers := cmp.Or(s.workers, runtime.GOMAXPROCS(0))
 	var mu sync.Mutex
 	counts, err := files.Read(ctx, func(recs iter.Seq2[flow.Record, error]) error {
-		mine := tally{contacts: enrich.Contacts{Memory: s.memory / 4 / int64(workers)}}
+		mine := tally{contacts: enrich.Contacts{Memory: s.memory / 4 / int64(workers), Dir: s.out}}
 		defer mine.contacts.Close() // empty but after an error
 		idsOf := flow.Memo(func(device string) deviceIDs {
 			p := s.pseudo.Device(device)
