@@ -145,7 +145,7 @@ func (c *Census) UnmarshalBinary(data []byte) error {
 	for i := range r.Count(2) {
 		name := string(r.Bytes())
 		bits := r.Below(int(AnyOS) + 1)
-		if name == "" || i > 0 && name <= read.devices[i-1].name {
+		if name == "" || bits == 0 || i > 0 && name <= read.devices[i-1].name {
 			r.Corrupt()
 		}
 		if r.Err() != nil {
