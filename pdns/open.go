@@ -88,7 +88,7 @@ type mapping struct {
 // forgetAfter is how many look-ups a mapping remembers: the memory of what they
 // read is the process's own until it is given back, and a process with a limit
 // would end up with the whole file. To count, and to fetch things again from the
-// system's cache, makes a hit 0 to 15 % slower and a miss 5 to 30 %
+// system's cache, makes a hit 0 to 17 % slower and a miss 10 to 50 %
 // (BenchmarkLookup, 2 vCPU AMD EPYC).
 const forgetAfter = 1 << 18
 

@@ -219,9 +219,13 @@ func (s *study) readDNS(ctx context.Context) error {
 		}
 	}
 	s.progress.say("making the index of names")
-	s.index, err = s.builder.Build(ctx)
+	index, err := s.builder.Build(ctx)
 	s.progress.end()
-	if err := errors.Join(err, s.builder.Close()); err != nil { // what was gathered is memory that the join can use
+	if err != nil {
+		return err
+	}
+	s.index = index
+	if err := s.builder.Close(); err != nil { // what was gathered is memory that the join can use
 		return err
 	}
 	end(phase{records: counts.Records, bytes: counts.Bytes, spilled: s.builder.Stats().Spilled})
