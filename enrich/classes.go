@@ -2,10 +2,7 @@ package enrich
 
 import (
 	"context"
-	"errors"
 	"math"
-	"math/bits"
-	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"sync"
@@ -34,66 +31,72 @@ type NumberedResolver interface {
 // no other.
 //
 // All is in numbers: of addresses in their order, of names in that of their
-// bytes. A field that is two slices has in the first where the values of each
-// number begin in the second, and the end.
+// bytes, of shared classes in that of their first address, so that what is known
+// of the classes of one address, or of a few in a row, lies together.
 type classes struct {
 	nameOf   func(id uint32) string
 	numNames int
 
-	count                    []uint32 // of names, by address
-	private                  []uint32 // number of the address's own class plus one, by address
-	numShared                int
-	sharedStart, sharedItems []uint32 // shared classes, by address
-	nameStart, nameItems     []uint32 // names, by class, sorted
+	count     []uint32 // of names, by address
+	private   []uint32 // number of the address's own class plus one, by address
+	numShared int
+
+	// Each chunk of addresses has a slice of items: the names of one address
+	// after the other, and in the end their shared classes. Those of an address
+	// end at its place in itemsEnd, and begin where those of the last one end.
+	items    [][]uint32
+	itemsEnd []uint32
+
+	// The names of a class, sorted, begin in names at its place in nameStart, and
+	// end where those of the next class begin.
+	nameStart, names []uint32
 }
+
+// chunk is how many addresses have their items in one slice.
+const chunk = 4096
 
 // newClasses looks up the names of addresses, which are sorted.
 func newClasses(ctx context.Context, r Resolver, addrs []dense.Key, workers int) (*classes, error) {
-	cs := &classes{count: make([]uint32, len(addrs))}
-	pairs, err := cs.lookUp(ctx, r, addrs, workers)
-	if err != nil {
+	cs := &classes{
+		count: make([]uint32, len(addrs)), private: make([]uint32, len(addrs)),
+		items: make([][]uint32, (len(addrs)+chunk-1)/chunk), itemsEnd: make([]uint32, len(addrs)),
+	}
+	if err := cs.lookUp(ctx, r, addrs, workers); err != nil {
 		return nil, err
 	}
-	start, items, err := invert(pairs, cs.count, cs.numNames)
-	if err != nil {
-		return nil, err
-	}
-	cs.partition(start, items)
+	classOf, sets := cs.partition()
+	cs.number(classOf, sets)
 	return cs, ctx.Err()
 }
 
-// chunk is how many addresses are looked up at a time.
-const chunk = 4096
-
-// lookUp returns the names of the addresses, those of each chunk in a slice.
-func (cs *classes) lookUp(ctx context.Context, r Resolver, addrs []dense.Key, workers int) ([][]uint32, error) {
-	pairs := make([][]uint32, (len(addrs)+chunk-1)/chunk)
+// lookUp makes the items the names of the addresses.
+func (cs *classes) lookUp(ctx context.Context, r Resolver, addrs []dense.Key, workers int) error {
 	numbered, ok := r.(NumberedResolver)
 	if !ok {
-		return pairs, cs.lookUpTexts(ctx, r, addrs, pairs)
+		return cs.lookUpTexts(ctx, r, addrs)
 	}
 	cs.nameOf, cs.numNames = numbered.NameOf, numbered.NumNames()
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {
 			var ids []uint32
-			for i := w; i < len(pairs) && ctx.Err() == nil; i += workers {
+			for i := w; i < len(cs.items) && ctx.Err() == nil; i += workers {
 				ids = ids[:0]
 				for a := i * chunk; a < min(len(addrs), (i+1)*chunk); a++ {
 					before := len(ids)
 					ids = numbered.AppendNameIDs(ids, addrs[a].Addr())
-					cs.count[a] = uint32(len(ids) - before)
+					cs.count[a], cs.itemsEnd[a] = uint32(len(ids)-before), uint32(len(ids))
 				}
-				pairs[i] = slices.Clone(ids)
+				cs.items[i] = slices.Clone(ids)
 			}
 		})
 	}
 	wg.Wait()
-	return pairs, ctx.Err()
+	return ctx.Err()
 }
 
 // lookUpTexts numbers the names of a Resolver that does not.
-func (cs *classes) lookUpTexts(ctx context.Context, r Resolver, addrs []dense.Key, pairs [][]uint32) error {
+func (cs *classes) lookUpTexts(ctx context.Context, r Resolver, addrs []dense.Key) error {
 	var names dictionary
 	for a, addr := range addrs {
 		if a%256 == 0 && ctx.Err() != nil {
@@ -103,17 +106,17 @@ func (cs *classes) lookUpTexts(ctx context.Context, r Resolver, addrs []dense.Ke
 		if err != nil {
 			return err
 		}
-		of := &pairs[a/chunk]
-		before := len(*of)
+		ids := &cs.items[a/chunk]
+		before := len(*ids)
 		for _, name := range found {
-			*of = append(*of, names.id(name))
+			*ids = append(*ids, names.id(name))
 		}
-		slices.Sort((*of)[before:])
-		*of = append((*of)[:before], slices.Compact((*of)[before:])...) // a Resolver may repeat itself
-		cs.count[a] = uint32(len(*of) - before)
+		slices.Sort((*ids)[before:])
+		*ids = append((*ids)[:before], slices.Compact((*ids)[before:])...) // a Resolver may repeat itself
+		cs.count[a], cs.itemsEnd[a] = uint32(len(*ids)-before), uint32(len(*ids))
 	}
 	order, place := names.sorted()
-	for _, ids := range pairs {
+	for _, ids := range cs.items {
 		for i := range ids {
 			ids[i] = place[ids[i]]
 		}
@@ -123,141 +126,143 @@ func (cs *classes) lookUpTexts(ctx context.Context, r Resolver, addrs []dense.Ke
 	return nil
 }
 
-// invert returns the addresses of each name, in order.
-func invert(pairs [][]uint32, count []uint32, numNames int) (start, items []uint32, err error) {
-	start = make([]uint32, numNames+1)
-	n := 0
-	for _, ids := range pairs {
-		n += len(ids)
-		for _, id := range ids {
-			start[id+1]++
+// walk goes through the addresses and puts what f appends in the place of their
+// items; it must not be more.
+func (cs *classes) walk(f func(addr uint32, items, to []uint32) []uint32) {
+	for i, items := range cs.items {
+		from, to := uint32(0), items[:0]
+		for a := i * chunk; a < min(len(cs.itemsEnd), (i+1)*chunk); a++ {
+			end := cs.itemsEnd[a]
+			to = f(uint32(a), items[from:end], to)
+			from, cs.itemsEnd[a] = end, uint32(len(to))
 		}
+		cs.items[i] = to
 	}
-	if n > math.MaxUint32 {
-		return nil, nil, errors.New("enrich: more than 4,294,967,295 pairs of address and name")
-	}
-	accumulate(start)
-	items = make([]uint32, n)
-	for i, ids := range pairs {
-		for a := i * chunk; len(ids) > 0; a++ {
-			for _, id := range ids[:count[a]] {
-				items[start[id]] = uint32(a)
-				start[id]++ // at last, where those of the next name begin
-			}
-			ids = ids[count[a]:]
-		}
-		pairs[i] = nil
-	}
-	copy(start[1:], start)
-	start[0] = 0
-	return start, items, nil
 }
 
-// partition puts names with equal lists of addresses into classes. Lists are
-// compared where their hashes are equal, so that nothing depends on these.
-func (cs *classes) partition(start, items []uint32) {
-	addrsOf := func(name uint32) []uint32 { return items[start[name]:start[name+1]] }
-	var byHash dense.Table
-	var first, classOf []uint32 // the first name of each shared class; the classes of their names, in order
-	seed := rand.Uint64()
-	cs.private = make([]uint32, len(cs.count))
-	for name := range uint32(cs.numNames) {
-		list := addrsOf(name)
-		switch len(list) {
-		case 0:
-			continue
-		case 1:
-			cs.private[list[0]] = 1 // for the moment
-			continue
-		}
-		key := dense.Key{Hi: hashOf(list, seed), Lo: uint64(len(list)) << 32}
-		for {
-			class, isNew := byHash.Add(key)
-			if isNew {
-				first = append(first, name)
-			}
-			if isNew || slices.Equal(addrsOf(first[class]), list) {
-				classOf = append(classOf, class)
-				break
-			}
-			key.Lo++ // another list with this hash
-		}
-	}
-	byHash = dense.Table{}
+// A nameSet is what is known of a class that has no number yet.
+type nameSet struct {
+	names uint32 // how many
+	mark  uint32
+}
 
-	// Classes are numbered by their first address, so that what is known of the
-	// classes of one address, or of a few in a row, lies together.
-	_, byAddr := group(len(cs.count), func(put func(at, item uint32)) {
-		for class, name := range first {
-			put(addrsOf(name)[0], uint32(class))
+// partition puts names into classes: all into one at first, and then, by one
+// address after the other, those of each class that are there apart from those
+// that are not. What stays together is on the same addresses. It returns the class
+// of each name, 0 if it has no address, and the classes.
+func (cs *classes) partition() (classOf []uint32, sets []nameSet) {
+	classOf = make([]uint32, cs.numNames)
+	sets = make([]nameSet, 1, 1+cs.numNames)
+	var met []uint32
+	cs.walk(func(_ uint32, names, to []uint32) []uint32 {
+		met = met[:0]
+		for _, name := range names {
+			s := &sets[classOf[name]]
+			if s.mark == 0 {
+				met = append(met, classOf[name])
+			}
+			s.mark++ // how many are here
 		}
-	})
-	number := make([]uint32, len(first))
-	for i, class := range byAddr {
-		number[class] = uint32(i)
-	}
-	cs.numShared = len(first)
-	numClasses := uint32(cs.numShared)
-	for a := range cs.private {
-		if cs.private[a] != 0 {
-			numClasses++
-			cs.private[a] = numClasses
-		}
-	}
-	cs.sharedStart, cs.sharedItems = group(len(cs.count), func(put func(at, item uint32)) {
-		for class, name := range first {
-			for _, a := range addrsOf(name) {
-				put(a, number[class])
+		for _, class := range met {
+			s := &sets[class]
+			here := s.mark
+			s.mark = class // from now on, which class they are in
+			if class == 0 || here < s.names {
+				s.mark = uint32(len(sets))
+				s.names -= here
+				sets = append(sets, nameSet{names: here})
 			}
 		}
+		for _, name := range names {
+			classOf[name] = sets[classOf[name]].mark
+		}
+		for _, class := range met {
+			sets[class].mark = 0
+		}
+		return append(to, names...)
 	})
-	cs.nameStart, cs.nameItems = group(int(numClasses), func(put func(at, item uint32)) {
-		i := 0
-		for name := range uint32(cs.numNames) {
-			switch list := addrsOf(name); len(list) {
-			case 0:
-			case 1:
-				put(cs.private[list[0]]-1, name)
+	return classOf, sets
+}
+
+// number gives classes their numbers, and makes the items shared classes.
+func (cs *classes) number(classOf []uint32, sets []nameSet) {
+	// First they become classes without a number. A class's mark is its last
+	// address so far, plus one, and the last of all in the end.
+	cs.walk(func(addr uint32, names, to []uint32) []uint32 {
+		for _, name := range names {
+			class := classOf[name]
+			if s := &sets[class]; s.mark != addr+1 {
+				s.mark = addr + 1
+				to = append(to, class)
+			}
+		}
+		return to
+	})
+	const isShared, isPrivate = 0, math.MaxUint32 // marks of classes that have been met, and have a number or an address in the place of names
+	cs.nameStart = make([]uint32, len(sets))
+	cs.walk(func(addr uint32, classes, to []uint32) []uint32 {
+		before := len(to)
+		for _, class := range classes {
+			switch s := &sets[class]; s.mark {
+			case isShared:
+				to = append(to, s.names)
+			case addr + 1: // the first address is the last
+				cs.private[addr] = s.names
+				*s = nameSet{addr, isPrivate}
 			default:
-				put(number[classOf[i]], name)
-				i++
+				to = append(to, uint32(cs.numShared))
+				cs.nameStart[cs.numShared+1] = s.names
+				*s = nameSet{uint32(cs.numShared), isShared}
+				cs.numShared++
 			}
 		}
+		slices.Sort(to[before:])
+		return to
 	})
-}
-
-// hashOf returns a hash of a list of addresses.
-func hashOf(list []uint32, seed uint64) uint64 {
-	h := seed
-	for _, a := range list {
-		hi, lo := bits.Mul64(h^uint64(a), 0x9e3779b97f4a7c15)
-		h = hi ^ lo ^ seed
+	for i, classes := range cs.items {
+		cs.items[i] = slices.Clone(classes) // most names are gone
 	}
-	return h
-}
-
-// group returns items by a number below n, those of each in the order in which
-// all puts them. It calls all twice.
-func group(n int, all func(put func(at, item uint32))) (start, items []uint32) {
-	start = make([]uint32, n+1)
-	all(func(at, _ uint32) { start[at+1]++ })
-	accumulate(start)
-	items = make([]uint32, start[n])
-	all(func(at, item uint32) {
-		items[start[at]] = item
-		start[at]++ // at last, where those of the next number begin
-	})
-	copy(start[1:], start)
-	start[0] = 0
-	return start, items
+	next := uint32(cs.numShared)
+	for a, names := range cs.private {
+		if names > 0 {
+			next++
+			cs.nameStart[next], cs.private[a] = names, next
+		}
+	}
+	accumulate(cs.nameStart)
+	cs.names = make([]uint32, cs.nameStart[next])
+	for name, class := range classOf {
+		if class == 0 {
+			continue
+		}
+		s := &sets[class]
+		number := s.names
+		if s.mark == isPrivate {
+			number = cs.private[s.names] - 1
+		}
+		at := &cs.nameStart[number]
+		cs.names[*at] = uint32(name)
+		*at++ // at last, where those of the next class begin
+	}
+	copy(cs.nameStart[1:], cs.nameStart)
+	cs.nameStart[0] = 0
 }
 
 // shared returns the shared classes of an address.
 func (cs *classes) shared(addr uint32) []uint32 {
-	return cs.sharedItems[cs.sharedStart[addr]:cs.sharedStart[addr+1]]
+	from := uint32(0)
+	if addr%chunk > 0 {
+		from = cs.itemsEnd[addr-1]
+	}
+	return cs.items[addr/chunk][from:cs.itemsEnd[addr]]
 }
 
-// names returns the names of a class.
-func (cs *classes) names(class uint32) []uint32 {
-	return cs.nameItems[cs.nameStart[class]:cs.nameStart[class+1]]
+// namesOf returns the names of a class.
+func (cs *classes) namesOf(class uint32) []uint32 {
+	return cs.names[cs.nameStart[class]:cs.nameStart[class+1]]
+}
+
+// numNamesOf returns how many names a class has.
+func (cs *classes) numNamesOf(class uint32) int {
+	return int(cs.nameStart[class+1] - cs.nameStart[class])
 }

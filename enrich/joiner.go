@@ -72,25 +72,21 @@ type joinedContact struct {
 func (k *joinedContact) service() uint32 { return uint32(k.port)<<8 | uint32(k.proto) }
 
 // classState is what is known of a class while the contacts of one port are gone
-// through; and, always, the endpoints that it is, which is here because the rest
-// is in the cache when it is wanted.
+// through.
 type classState struct {
 	contacts uint32
-	devices  uint32 // of all contacts, those of several counted several times
-	list     uint32 // where the list of contacts ends; 0 for none
-	rows     uint32
-}
 
-func (s *classState) reset() { *s = classState{rows: s.rows} }
+	// The devices of all contacts, those of several counted several times, and
+	// once these are counted where the list of contacts ends, or 0 if there is
+	// none.
+	devicesOrList uint32
+}
 
 func newJoiner(s *joined) *joiner {
 	w := &joiner{joined: s, reader: newReader(s.c)}
 	w.seen = w.reader.devices
 	if s.classes != nil {
 		w.state = make([]classState, s.classes.numShared)
-		for class := range w.state {
-			w.state[class].rows = uint32(w.rowsOf(uint32(class)))
-		}
 	}
 	return w
 }
@@ -168,7 +164,8 @@ func (w *joiner) minimum(active int) int {
 
 // load reads the kept contacts of an application.
 func (w *joiner) load(ctx context.Context, app uint32) error {
-	w.contacts, w.devices = w.contacts[:0], w.devices[:0]
+	w.contacts = slices.Grow(w.contacts[:0], int(w.c.size(app)))
+	w.devices = w.devices[:0]
 	at, steps := 0, 0
 	kept := w.kept[app]
 	err := w.reader.each(app, func(addr dense.Key, rank uint32, contacts []contact) error {
@@ -277,32 +274,33 @@ func (w *joiner) ofShared(contacts []joinedContact) {
 			}
 			n += isNew
 			s.contacts++
-			s.devices += devices // does not overflow: w.devices has a place for each
+			s.devicesOrList += devices // does not overflow: w.devices has a place for each
 		}
 		w.met = w.met[:n]
 	}
 	candidates := w.met[:0]
 	for _, class := range w.met {
 		s := &w.state[class]
-		if int(s.devices) >= w.need {
+		if int(s.devicesOrList) >= w.need {
+			s.devicesOrList = 0
 			candidates = append(candidates, class)
 			continue
 		}
-		w.count += int(s.rows)
-		s.reset()
+		w.count += w.rowsOf(class)
+		*s = classState{}
 	}
 	for len(candidates) > 0 {
 		n, length := 0, uint32(0)
 		for n < len(candidates) && (n == 0 || length < listLength) {
 			s := &w.state[candidates[n]]
 			length += s.contacts
-			s.list = length
+			s.devicesOrList = length
 			n++
 		}
 		w.list(contacts, length)
 		for _, class := range candidates[:n] {
 			w.ofClass(contacts, class)
-			w.state[class].reset()
+			w.state[class] = classState{}
 		}
 		candidates = candidates[n:]
 	}
@@ -317,9 +315,9 @@ func (w *joiner) list(contacts []joinedContact, length uint32) {
 	w.lists = slices.Grow(w.lists[:0], int(length))[:length]
 	for i := len(contacts) - 1; i >= 0; i-- {
 		for _, class := range w.classes.shared(contacts[i].addr) {
-			if s := &w.state[class]; s.list > 0 {
-				s.list--
-				w.lists[s.list] = uint32(i)
+			if s := &w.state[class]; s.devicesOrList > 0 {
+				s.devicesOrList--
+				w.lists[s.devicesOrList] = uint32(i)
 			}
 		}
 	}
@@ -328,9 +326,9 @@ func (w *joiner) list(contacts []joinedContact, length uint32) {
 // ofClass adds the endpoint of a class whose contacts are listed.
 func (w *joiner) ofClass(contacts []joinedContact, class uint32) {
 	s := w.state[class]
-	list := w.lists[s.list : s.list+s.contacts]
+	list := w.lists[s.devicesOrList : s.devicesOrList+s.contacts]
 	k := &contacts[list[0]]
-	f := found{class: class, addresses: s.contacts, port: k.port, proto: k.proto, devices: s.devices}
+	f := found{class: class, addresses: s.contacts, port: k.port, proto: k.proto, devices: k.end - k.start}
 	if len(list) > 1 {
 		w.seen.reset()
 		devices := 0
@@ -338,7 +336,7 @@ func (w *joiner) ofClass(contacts []joinedContact, class uint32) {
 			devices += w.seen.add(w.devices[contacts[i].start:contacts[i].end])
 		}
 		if f.devices = uint32(devices); devices < w.need {
-			w.count += int(s.rows)
+			w.count += w.rowsOf(class)
 			return
 		}
 	}
@@ -355,7 +353,7 @@ func (w *joiner) ofClass(contacts []joinedContact, class uint32) {
 // rowsOf returns how many endpoints a class is.
 func (w *joiner) rowsOf(class uint32) int {
 	if w.Expand && class != noClass {
-		return len(w.classes.names(class))
+		return w.classes.numNamesOf(class)
 	}
 	return 1
 }
@@ -372,7 +370,7 @@ func (w *joiner) add(f found) {
 		w.rows.unnamed = append(w.rows.unnamed, unnamedRow{w.addrs[f.addr].Addr().String(), n})
 		return
 	}
-	names := w.classes.names(f.class)
+	names := w.classes.namesOf(f.class)
 	if !w.Expand {
 		names = names[:1]
 	}
