@@ -363,11 +363,8 @@ func (n *NVM) flow(rec *Record) error {
 		rec.Null |= NullDevice
 	} else if p, _, _ := n.phrase(nvmUDID); p == nil {
 		rec.Device = *recall(n, &n.devices, nvmUDID, asText)
-	} else if known, ok := p.Note.(string); ok {
-		rec.Device = known
 	} else {
-		rec.Device = *recall(n, &n.devices, nvmUDID, asText)
-		p.Note = rec.Device
+		rec.Device = p.Value() // which the processor has just read
 	}
 	if !n.isNull(nvmOSN) {
 		rec.OS = *recall(n, &n.systems, nvmOSN, OSFamily)

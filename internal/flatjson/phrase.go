@@ -6,16 +6,23 @@ import "slices"
 // members behind it which were the same as when the value was seen before. What
 // a sensor says of a device or of an application are phrases. Where one is found
 // again, by comparing its bytes, its members need not be read.
+//
+// It takes two cache lines with all that is needed of it.
 type Phrase struct {
 	// Note is the caller's, for what it made of the phrase. It is nil when the
 	// phrase is new or has become shorter.
 	Note any
 
-	text   string
-	wanted []found
 	last   *step
+	n      int              // of found
+	found  [maxWanted]found // the wanted members
+	anchor int              // where the anchor's value ends
+	text   string
 	parts  []part // seldom needed
 }
+
+// Value returns the anchor's value, which is a part of a longer text.
+func (p *Phrase) Value() string { return p.text[:p.anchor] }
 
 // A part is a member of a phrase. Positions are from the phrase's begin.
 type part struct {
@@ -31,28 +38,32 @@ type found struct {
 	escaped           bool
 }
 
-// maxPhrase is how long a phrase may be, in bytes, and maxPhrases how many are
-// kept of an anchor, of about 500 bytes each, at most 1,100.
+// maxPhrase is how long a phrase may be, in bytes, maxWanted how many of its
+// members may be wanted, and maxPhrases how many are kept of an anchor, of about
+// 500 bytes each, at most 1,100.
 const (
 	maxPhrase  = 512
+	maxWanted  = 6
 	maxPhrases = 1 << 15
 )
 
 // An anchor has the phrases that begin with the value of one member.
 type anchor struct {
-	sets  []phraseSet // by a hash of that value; a power of two
-	n     int         // phrases
-	found *Phrase     // on the line read last
-	start int         // of it
+	sets       []phraseSet // by a hash of that value; a power of two
+	n          int         // phrases
+	found      *Phrase     // on the line read last
+	start, end int         // of it
 
 	// Where phrases do not repeat, or are too many, learning them costs more than
 	// they save: then the anchor is left alone for a while.
 	hits, misses, pause int
 }
 
-// A phraseSet is a cache line.
+// A phraseSet is two cache lines. It has what leads to a phrase and to its text, so
+// that the waits for both overlap.
 type phraseSet [4]struct {
 	hash   uint64
+	text   string // of phrase
 	phrase *Phrase
 }
 
@@ -91,11 +102,10 @@ func (s *Scanner) find(a *anchor, from *step, line []byte, pos, end int) *Phrase
 		if set[i].hash != hash || set[i].phrase == nil {
 			continue
 		}
-		p := set[i].phrase
-		if pos+len(p.text) <= len(line) && string(line[pos:pos+len(p.text)]) == p.text {
+		if text := set[i].text; pos+len(text) <= len(line) && string(line[pos:pos+len(text)]) == text {
 			a.hits++
-			a.found, a.start = p, pos
-			return p
+			a.found, a.start, a.end = set[i].phrase, pos, pos+len(text)
+			return a.found
 		}
 		break
 	}
@@ -110,14 +120,16 @@ func (s *Scanner) find(a *anchor, from *step, line []byte, pos, end int) *Phrase
 		switch {
 		case slot.phrase == nil:
 			if slot.phrase = s.phrase(from, line, pos, end); slot.phrase != nil {
-				slot.hash = hash
+				slot.hash, slot.text = hash, slot.phrase.text
 				if a.n++; a.n > 3*len(a.sets)/2 && len(a.sets) < maxPhrases/len(set) {
 					a.grow()
 				}
 			}
 			return nil
 		case slot.hash == hash:
-			if !slot.phrase.shorten(line[pos:]) {
+			if slot.phrase.shorten(line[pos:]) {
+				slot.text = slot.phrase.text
+			} else {
 				slot.phrase = nil
 				a.n--
 			}
@@ -173,17 +185,12 @@ func (p *Phrase) shorten(line []byte) bool {
 // newPhrase returns the phrase of these parts of a text. The last is a string,
 // of which the closing quote belongs to the text: a number might go on.
 func newPhrase(text []byte, parts []part) Phrase {
-	wanted := 0
-	for _, part := range parts {
-		if part.step.field >= 0 {
-			wanted++
-		}
-	}
 	last := parts[len(parts)-1]
-	p := Phrase{text: string(text[:last.end]), wanted: make([]found, 0, wanted), last: last.step, parts: slices.Clone(parts)}
+	p := Phrase{text: string(text[:last.end]), anchor: int(parts[0].span.End), last: last.step, parts: slices.Clone(parts)}
 	for _, part := range parts {
 		if v := part.span; part.step.field >= 0 {
-			p.wanted = append(p.wanted, found{uint16(v.Start), uint16(v.End), uint16(part.step.field), v.Kind, v.Escaped})
+			p.found[p.n] = found{uint16(v.Start), uint16(v.End), uint16(part.step.field), v.Kind, v.Escaped}
+			p.n++
 		}
 	}
 	return p
@@ -193,7 +200,7 @@ func newPhrase(text []byte, parts []part) Phrase {
 // none.
 func (s *Scanner) phrase(from *step, line []byte, pos, end int) *Phrase {
 	parts := append(s.parts[:0], part{from, Span{0, uint32(end - pos), String, false}, end + 1 - pos})
-	n := 0
+	n, wanted := 0, 1
 	for end++; end-pos < maxPhrase; {
 		m, ok := nextMember(line, end, false)
 		if !ok || m.last || m.kind == Nested || m.end-pos > maxPhrase {
@@ -202,6 +209,11 @@ func (s *Scanner) phrase(from *step, line []byte, pos, end int) *Phrase {
 		next := s.steps[string(line[end:m.start])]
 		if next == nil {
 			break // not learned yet, or too long to be
+		}
+		if next.field >= 0 {
+			if wanted++; wanted > maxWanted {
+				break
+			}
 		}
 		parts = append(parts, part{next, Span{uint32(m.start - pos), uint32(m.stop - pos), m.kind, m.escaped}, m.end - pos})
 		if end = m.end; m.kind == String {

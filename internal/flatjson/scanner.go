@@ -86,7 +86,7 @@ func (s *Scanner) Phrase(i int) (p *Phrase, start, end uint32) {
 	if a.found == nil {
 		return nil, 0, 0
 	}
-	return a.found, uint32(a.start), uint32(a.start + len(a.found.text))
+	return a.found, uint32(a.start), uint32(a.end)
 }
 
 func (s *Scanner) forget() {
@@ -145,10 +145,11 @@ func (s *Scanner) Scan(line []byte, spans []Span) (odd bool, err error) {
 			pos = end + 1
 			if next.anchor != nil && !v.Escaped {
 				if p := s.find(next.anchor, next, line, start, end); p != nil {
-					for _, w := range p.wanted {
+					for i := range min(p.n, maxWanted) {
+						w := &p.found[i]
 						spans[w.field] = Span{uint32(start) + uint32(w.start), uint32(start) + uint32(w.end), w.kind, w.escaped}
 					}
-					at, pos = p.last, start+len(p.text)
+					at, pos = p.last, next.anchor.end
 					continue
 				}
 			}
