@@ -174,9 +174,15 @@ func (t *Table) grow(n int) {
 	if len(t.slots) == 0 {
 		t.seed = Key{rand.Uint64(), rand.Uint64()}
 	}
+	t.slots = regrown(t.slots, n)
+}
+
+// regrown returns a table of n slots, a power of two, with those of old, which have
+// a hash in their upper half. 0 is free.
+func regrown(old []uint64, n int) []uint64 {
 	slots := make([]uint64, n)
 	mask := n - 1
-	for _, s := range t.slots {
+	for _, s := range old {
 		if s == 0 {
 			continue
 		}
@@ -186,7 +192,7 @@ func (t *Table) grow(n int) {
 		}
 		slots[i] = s
 	}
-	t.slots = slots
+	return slots
 }
 
 // Reset empties the table, whose memory stays.
