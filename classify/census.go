@@ -42,11 +42,24 @@ type Census struct {
 	flows     []uint64    // by the numbers in unplaced
 }
 
+// A device takes a cache line.
 type device struct {
 	name string
-	oses OSSet  // all that were told
-	seen bool   // it has a flow
-	apps uint64 // a bit for each of the first 64 applications that has it in its set
+	oses OSSet     // all that were told
+	seen bool      // it has a flow
+	apps [5]uint64 // a bit for each of the first 320 applications that has it in its set
+}
+
+// has reports whether an application of the first has the device in its set, and
+// makes it so.
+func (d *device) has(app uint32) bool {
+	if app >= 64*uint32(len(d.apps)) {
+		return false
+	}
+	word, bit := &d.apps[app/64], uint64(1)<<(app%64)
+	has := *word&bit != 0
+	*word |= bit
+	return has
 }
 
 // known reports whether anything has been told of the device.
@@ -114,9 +127,8 @@ func (c *Census) AddOf(id DeviceID, rec flow.Record, l Label) {
 	}
 	d := &c.devices[id-1]
 	d.seen = true
-	if rec.App.Name != "" && d.apps>>a&1 == 0 {
+	if rec.App.Name != "" && !d.has(a) {
 		c.apps[a].devices.Add(uint32(id - 1))
-		d.apps |= 1 << a
 	}
 	if os == flow.OSUnknown {
 		c.addUnplaced(unplaced{uint32(id - 1), a, direction}, 1)
