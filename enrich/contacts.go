@@ -24,7 +24,7 @@ var ErrCorrupt = wire.ErrCorrupt
 // A contact of one device takes 59 to 70 bytes (0.7 to 1.5 million of them, 1,000
 // devices; heap after a garbage collection), and grows with the set of devices:
 // by 8 to 128 bytes for up to 32, then to a roaring bitmap (compressed and exact,
-// 280 bytes for 33 devices). A remote address takes about 41 to 46 bytes. Reading
+// 360 bytes for 33 devices). A remote address takes about 41 to 46 bytes. Reading
 // needs 8 bytes a contact and 28 an address more, for the order.
 // Devices and applications are kept once each, as text.
 //
