@@ -15,30 +15,42 @@ import (
 const DefaultMaxNames = 100_000
 
 // A Builder gathers records and makes an [Index] of them. The zero value is
-// ready. It is for one goroutine; several, each with a part of the input, are
-// joined with [Builder.Merge]. Neither the order of the input nor its division
-// among Builders makes a difference to the Index, nor does the memory limit.
+// ready. It is for one goroutine; several add by [Builder.Fork], or each have a
+// Builder for a part of the input, joined by [Builder.Merge]. Neither the order of
+// the input nor its division makes a difference to the Index, nor does the memory
+// limit.
 //
 // Its memory is in proportion to what it keeps of distinct names (about 50 bytes
-// each), of distinct pairs of address and name (about 50) and of distinct
-// addresses and CNAME rows (about 30). A repeated record costs none.
+// each), of distinct pairs of address and name (about 50, or 16 by NoTimes), and
+// of distinct addresses and CNAME rows (about 30). A repeated record costs none.
 type Builder struct {
 	// Filter, if not nil, thins the rows: those of an address that it has not
 	// are left out. CNAME rows are kept, since any of them may turn out to lead
-	// to an address that counts. Set it before the first Add.
+	// to an address that counts. Set it before the first Add, and what is below
+	// too.
 	Filter *Filter
 
+	// NoTimes keeps no times and no counts, which no Lookup then tells: the
+	// times of a [Name] are zero, and so is its Count.
+	NoTimes bool
+
+	// NoCNAMEs lets CNAME rows go unread. Where the source has rows, the names of
+	// an address are then those that own it, in either mode.
+	NoCNAMEs bool
+
 	// MaxNames is the most names of an address in the Index. The further ones
-	// are dropped, the least often seen first, and counted in
+	// are dropped, the least often seen first, and of those seen as often, or
+	// without counts, the last in the order of their bytes; they are counted in
 	// [IndexStats.Dropped]. It is also the most names met on a walk back from
 	// one owner. 0: [DefaultMaxNames].
 	MaxNames int
 
-	// Memory is how many bytes the Builder keeps to, the Filter not counted; 0
-	// is no limit. Half of it is for what is gathered, which goes to a file when
-	// there is more, sorted; the other half is for sorting and merging, and for
-	// what the garbage collector has not found yet. Less than 256 KiB is taken
-	// for that. An Index that would not fit is one of a file.
+	// Memory is how many bytes the Builder and its forks together keep to, the
+	// Filter not counted; 0 is no limit. Half of it is for what is gathered,
+	// which goes to a file when there is more, sorted; the other half is for
+	// sorting and merging, and for what the garbage collector has not found yet.
+	// Less than 256 KiB is taken for that. An Index that would not fit is one of
+	// a file.
 	Memory int64
 
 	// Dir is the folder for such files. "" is os.TempDir(). They go with
@@ -47,12 +59,10 @@ type Builder struct {
 	// otherwise is called endoflow-pdns-*.tmp.
 	Dir string
 
-	tables tables
-	runs   []run
-	aside  int64      // bytes of runs in memory
-	file   *scratch   // for runs
-	files  []*scratch // of runs that came by Merge
-	added  int        // records by Add, to look at the memory now and then
+	shared *gathering // nil: nothing has been added
+	mine   *part      // of it; nil: another is to be had
+	forked bool
+	added  int // records by Add, to look at the memory now and then
 	passed passRate
 	text   []byte // of a name
 	stats  BuilderStats
@@ -98,8 +108,9 @@ func (b *Builder) Add(rec Record) {
 		b.stats.Dropped++
 		return
 	}
+	b.ready()
 	if rec.RRType == CNAME {
-		if b.addCNAME(&rec) {
+		if b.NoCNAMEs || b.addCNAME(&rec) {
 			b.stats.CNAMEs++
 		} else {
 			b.stats.Dropped++
@@ -136,15 +147,30 @@ func (b *Builder) addCNAME(rec *Record) bool {
 	return true
 }
 
+// ready makes the Builder ready to add.
+func (b *Builder) ready() {
+	if b.mine == nil {
+		if b.shared == nil {
+			b.shared = newGathering()
+		}
+		b.mine = b.shared.join()
+	}
+}
+
 // addName returns the number of a name.
 func (b *Builder) addName(name string) uint32 {
 	text := append(b.text[:0], name...)
 	b.text = text
-	return b.tables.names.add(text, b.tables.names.hash(text))
+	d := b.shared.names
+	hash := d.hash(text)
+	if n, ok := d.find(text, hash); ok {
+		return n
+	}
+	return d.add(text, hash)
 }
 
 func (b *Builder) addEdge(target, owner uint32) {
-	b.tables.edges.Add(dense.Key{Hi: uint64(target), Lo: uint64(owner)})
+	b.mine.edges.Add(dense.Key{Hi: uint64(target), Lo: uint64(owner)})
 }
 
 func (b *Builder) addAddr(addr uint32, rec *Record) bool {
@@ -158,12 +184,18 @@ func (b *Builder) addAddr(addr uint32, rec *Record) bool {
 			return false
 		}
 	}
-	s := spanOf(rec.TimeFirst, rec.TimeLast, rec.Count)
+	s := unknown
+	if !b.NoTimes {
+		s = spanOf(rec.TimeFirst, rec.TimeLast, rec.Count)
+	}
 	o := b.addName(owner)
-	if query == "" {
-		b.tables.rows.add(pairKey(addr, o), 0, s)
-	} else {
+	switch {
+	case query != "":
 		b.addAsked(addr, o, b.addName(query), s)
+	case b.NoTimes:
+		b.shared.bare.addAll([]uint64{pairKey(addr, o)})
+	default:
+		b.mine.rows.add(pairKey(addr, o), 0, s)
 	}
 	return true
 }
@@ -172,33 +204,69 @@ func (b *Builder) addAddr(addr uint32, rec *Record) bool {
 // asked for.
 func (b *Builder) addAsked(addr, owner, query uint32, s span) {
 	if owner == query {
-		b.tables.asked.add(pairKey(addr, owner), Asked, s)
+		b.mine.asked.add(pairKey(addr, owner), Asked, s)
 		return
 	}
-	b.tables.asked.add(pairKey(addr, owner), Owned, s)
-	b.tables.asked.add(pairKey(addr, query), ViaCNAME, s)
+	b.mine.asked.add(pairKey(addr, owner), Owned, s)
+	b.mine.asked.add(pairKey(addr, query), ViaCNAME, s)
 }
 
-// Merge adds what other has gathered, which it leaves as it is but for a
-// [Builder.Flush]. What one Builder's Filter has let go is gone, so that all
-// should have the same.
+// Fork returns a Builder for another goroutine, with the same fields, that gathers
+// into the same memory: a name or an address that several meet is kept once.
+// [Builder.Merge] with it, when its goroutine has ended, makes what it has added
+// that of b, and the fork empty. Until all forks are merged, or closed for nothing,
+// only Fork and Merge of b are to be used.
+//
+// A fork's Add and Flush wait where the limit of memory has been reached, until
+// each of the others has come so far too, or is merged or closed.
+func (b *Builder) Fork() *Builder {
+	if b.shared == nil {
+		b.shared = newGathering()
+	}
+	if b.mine != nil && !b.forked {
+		b.shared.leave(b.mine, true)
+		b.mine = nil
+	}
+	return &Builder{
+		Filter: b.Filter, NoTimes: b.NoTimes, NoCNAMEs: b.NoCNAMEs, MaxNames: b.MaxNames, Memory: b.Memory, Dir: b.Dir,
+		shared: b.shared, mine: b.shared.join(), forked: true, err: b.err,
+	}
+}
+
+// Merge adds what other has gathered. A fork of b is empty afterwards; another
+// Builder is left as it is but for a [Builder.Flush]. What one Builder's Filter has
+// let go is gone, so that all should have the same.
 func (b *Builder) Merge(other *Builder) {
+	if other.forked && other.shared == b.shared {
+		if b.err == nil {
+			b.err = other.err
+		}
+		b.stats.add(&other.stats)
+		other.stats = BuilderStats{}
+		other.leave(true)
+		return
+	}
 	err := cmp.Or(b.Flush(), other.Flush())
 	if b.err == nil {
 		b.err = err
 	}
 	b.stats.add(&other.stats)
-	b.runs = append(b.runs, other.runs...)
-	b.aside += other.aside
-	for _, f := range append(slices.Clone(other.files), other.file) {
-		if f != nil && f != b.file && !slices.Contains(b.files, f) {
-			f.owners.Add(1)
-			b.files = append(b.files, f)
-		}
+	if other.shared == nil {
+		return
 	}
-	if b.Full() {
-		b.spill()
+	b.ready()
+	b.shared.take(other.shared)
+	if b.Full() && b.err == nil {
+		b.err = b.shared.spill(b)
 	}
+}
+
+// leave makes a fork one of nothing.
+func (b *Builder) leave(stays bool) {
+	if b.mine != nil {
+		b.shared.leave(b.mine, stays)
+	}
+	b.shared, b.mine = nil, nil
 }
 
 func (s *BuilderStats) add(other *BuilderStats) {
@@ -218,99 +286,45 @@ const minMemory = 256 << 10
 // limit returns Memory as it is used.
 func (b *Builder) limit() int64 { return max(b.Memory, minMemory) }
 
-// Full reports whether the Builder has come to its limit of memory. Add then
-// calls [Builder.Flush] by itself; a source that adds rows of numbers is to ask
-// now and then, and to call it.
+// Full reports whether the Builder has come to its limit of memory, or a fork beside
+// it has. Add then calls [Builder.Flush] by itself; a source that adds rows of
+// numbers is to ask now and then, and to call it.
 func (b *Builder) Full() bool {
-	return b.tables.full() || b.Memory > 0 && b.tables.size()+b.aside > b.limit()/2
+	if b.mine == nil {
+		return false
+	}
+	g := b.shared
+	bytes := g.bytes(b.mine)
+	return g.wanted.Load() || g.full() || b.Memory > 0 && bytes > b.limit()/2
 }
 
 // Flush sorts what has been gathered since the last time and puts it aside: into
 // memory, in a third of the room, or into a file where the Builder is over its
 // limit. Every number that it has given out until then is void. Merge and Build
-// do it too; it is for several goroutines with a Builder each to do at a time
-// what the merge needs.
+// do it too. Of a fork, it waits for the others to do it.
 //
 // An error is one of the file system, and stays: nothing can be added any more,
 // and there will be no Index.
 func (b *Builder) Flush() error {
-	if b.err != nil {
-		return b.err
-	}
-	full := b.Full()
-	if b.tables.empty() {
-		b.tables.reset()
-	} else {
-		toFile := full && b.Memory > 0
-		if toFile {
-			if b.err = b.needFile(); b.err != nil {
-				return b.err
-			}
-		}
-		var file *scratch
-		if toFile {
-			file = b.file
-		}
-		r, err := b.tables.sorted(file)
-		if b.err = err; err != nil {
-			return err
-		}
-		b.runs = append(b.runs, r)
-		if toFile {
-			b.stats.Runs++
-			b.stats.Spilled += r.size()
-			b.tables.reset() // for as much again
-		} else {
-			b.aside += r.size()
-			b.tables = tables{}
-		}
-	}
-	if full {
-		b.spill()
+	if b.err == nil && b.mine != nil {
+		b.err = b.shared.flush(b)
 	}
 	return b.err
 }
 
-func (b *Builder) needFile() (err error) {
-	if b.file == nil {
-		b.file, err = newScratch(b.Dir)
-	}
-	return err
-}
-
-// spill moves the runs in memory to the file, if there is a limit.
-func (b *Builder) spill() {
-	if b.Memory <= 0 || b.err != nil {
-		return
-	}
-	for i := range b.runs {
-		r := &b.runs[i]
-		if r.names.file != nil || r.size() == 0 {
-			continue
-		}
-		if b.err = b.needFile(); b.err != nil {
-			return
-		}
-		for _, s := range r.segments() {
-			if b.err = s.moveTo(b.file); b.err != nil {
-				return
-			}
-		}
-		b.stats.Runs++
-		b.stats.Spilled += r.size()
-	}
-	b.aside = 0
-}
-
 // Close removes what the Builder has put into files, which it needs no more once
 // there is nothing more to build. A Builder without a limit of memory need not be
-// closed.
-func (b *Builder) Close() error {
-	err := b.file.release()
-	for _, f := range b.files {
-		err = cmp.Or(err, f.release())
+// closed. Close of a fork lets go what it has added, unless that is in a file
+// already.
+func (b *Builder) Close() (err error) {
+	if b.forked {
+		b.leave(false)
+	} else if b.shared != nil {
+		err = b.shared.close()
 	}
-	*b = Builder{Filter: b.Filter, MaxNames: b.MaxNames, Memory: b.Memory, Dir: b.Dir, stats: b.stats}
+	*b = Builder{
+		Filter: b.Filter, NoTimes: b.NoTimes, NoCNAMEs: b.NoCNAMEs, MaxNames: b.MaxNames, Memory: b.Memory, Dir: b.Dir, stats: b.stats,
+	}
 	return err
 }
 
@@ -386,19 +400,21 @@ func (b *Builder) WriteFile(ctx context.Context, name string) error {
 
 // merger returns the merger of the runs, after a Flush.
 func (b *Builder) merger(ctx context.Context) (*merger, error) {
+	b.ready()
 	if err := b.Flush(); err != nil {
 		return nil, err
 	}
-	b.tables = tables{}
+	g := b.shared
+	g.drop()
 	m := &merger{ctx: ctx, limit: b.MaxNames, memory: b.limit(), dir: b.Dir}
 	if m.limit <= 0 {
 		m.limit = DefaultMaxNames
 	}
 	// An image and what is kept on the way to it take up to three times as much
 	// as the runs.
-	spilled := slices.ContainsFunc(b.runs, func(r run) bool { return r.names.file != nil })
-	if b.Memory > 0 && (spilled || 4*b.aside > m.memory) {
-		if b.spill(); b.err != nil {
+	spilled := slices.ContainsFunc(g.runs, func(r run) bool { return r.names.file != nil })
+	if b.Memory > 0 && (spilled || 4*g.aside.Load() > m.memory) {
+		if b.err = g.spill(b); b.err != nil {
 			return nil, b.err
 		}
 		var err error
@@ -406,6 +422,6 @@ func (b *Builder) merger(ctx context.Context) (*merger, error) {
 			return nil, err
 		}
 	}
-	m.runs = b.runs
+	m.runs = g.runs
 	return m, nil
 }

@@ -37,8 +37,9 @@ func CanonicalName(name string) (string, error) { return canonical(name) }
 // again by the caller. An unusable one is an error, and so is one that finds the
 // Builder without room, which [Builder.Flush] makes.
 func (b *Builder) NameID(name []byte) (NameID, error) {
-	hash := b.tables.names.hash(name)
-	if n, ok := b.tables.names.find(name, hash); ok {
+	b.ready()
+	hash := b.shared.names.hash(name)
+	if n, ok := b.shared.names.find(name, hash); ok {
 		return NameID(n + 1), nil
 	}
 	return b.newNameID(name, hash)
@@ -46,27 +47,29 @@ func (b *Builder) NameID(name []byte) (NameID, error) {
 
 // newNameID returns the number of a name that has none as it stands.
 func (b *Builder) newNameID(name []byte, hash uint32) (NameID, error) {
+	names := b.shared.names
 	if !isCanonical(name) {
 		text, err := canonical(string(name))
 		if err != nil {
 			return 0, err
 		}
 		name = []byte(text)
-		hash = b.tables.names.hash(name)
+		hash = names.hash(name)
 	}
 	if b.noRoom() {
 		return 0, b.err
 	}
-	return NameID(b.tables.names.add(name, hash) + 1), nil
+	return NameID(names.add(name, hash) + 1), nil
 }
 
 // NameIDs sets ids to the numbers of as many names, which may be used again by
 // the caller. It sets 0 for one that [Builder.NameID] refuses.
 func (b *Builder) NameIDs(ids []NameID, names [][]byte) {
+	b.ready()
 	for len(names) > 0 {
 		n := min(len(names), batch)
 		var found, hashes [batch]uint32
-		b.tables.names.findAll(&found, &hashes, names[:n])
+		b.shared.names.findAll(&found, &hashes, names[:n])
 		for i, name := range names[:n] {
 			if ids[i] = NameID(found[i]); found[i] == 0 {
 				ids[i], _ = b.newNameID(name, hashes[i])
@@ -82,7 +85,7 @@ var errNoRoom = errors.New("more names, addresses or pairs than a Builder can nu
 // noRoom reports whether nothing can be added. The caller has given numbers to
 // its source, so that the Builder cannot flush.
 func (b *Builder) noRoom() bool {
-	if b.err == nil && b.tables.full() {
+	if b.err == nil && b.shared.full() {
 		b.err = errNoRoom
 	}
 	return b.err != nil
@@ -95,6 +98,7 @@ func (b *Builder) noRoom() bool {
 // Where a quarter or more of the addresses pass the Filter, only those are asked
 // about that have no number yet, which changes no answer.
 func (b *Builder) AddrIDs(ids []AddrID, addrs []netip.Addr) {
+	b.ready()
 	for len(addrs) > 0 {
 		n := min(len(addrs), batch)
 		b.addrIDs(ids[:n], addrs[:n])
@@ -104,22 +108,25 @@ func (b *Builder) AddrIDs(ids []AddrID, addrs []netip.Addr) {
 
 // addrID is AddrIDs for one address, which is valid.
 func (b *Builder) addrID(addr netip.Addr) AddrID {
-	key := dense.AddrKey(addr)
-	if n, ok := b.tables.addrs.Find(key); ok {
+	text := appendAddr(b.text[:0], dense.AddrKey(addr))
+	b.text = text
+	d := b.shared.addrs
+	hash := d.hash(text)
+	if n, ok := d.find(text, hash); ok {
 		return AddrID(n + 1)
 	}
 	if b.Filter != nil && !b.mayContain(addr) || b.noRoom() {
 		return 0
 	}
-	n, _ := b.tables.addrs.Add(key)
-	return AddrID(n + 1)
+	return AddrID(d.add(text, hash) + 1)
 }
 
 // addrIDs is AddrIDs for a batch.
 func (b *Builder) addrIDs(ids []AddrID, addrs []netip.Addr) {
-	var keys [batch]dense.Key
-	var which [batch]uint8 // of addrs the keys are
-	var found [batch]uint32
+	var room [16 * batch]byte
+	var texts [batch][]byte
+	var which [batch]uint8 // of addrs the texts are
+	var found, hashes [batch]uint32
 	n := 0
 	thin := b.Filter != nil
 	askFirst := thin && b.passed.few()
@@ -128,12 +135,12 @@ func (b *Builder) addrIDs(ids []AddrID, addrs []netip.Addr) {
 		if askFirst && !b.mayContain(addr) || !addr.IsValid() {
 			continue
 		}
-		keys[n], which[n] = dense.AddrKey(addr), uint8(i)
+		texts[n], which[n] = appendAddr(room[16*n:][:0:16], dense.AddrKey(addr)), uint8(i)
 		n++
 	}
-	b.tables.addrs.FindAll(&found, keys[:n])
+	b.shared.addrs.findAll(&found, &hashes, texts[:n])
 	passed := 0
-	for i, key := range keys[:n] {
+	for i, text := range texts[:n] {
 		to := which[i]
 		if found[i] == 0 {
 			if thin && !askFirst && !b.mayContain(addrs[to]) {
@@ -142,8 +149,7 @@ func (b *Builder) addrIDs(ids []AddrID, addrs []netip.Addr) {
 			if b.noRoom() {
 				continue
 			}
-			a, _ := b.tables.addrs.Add(key)
-			found[i] = a + 1
+			found[i] = b.shared.addrs.add(text, hashes[i]) + 1
 		}
 		ids[to] = AddrID(found[i])
 		passed++
@@ -177,6 +183,7 @@ func (r *passRate) count(passed, of int) {
 
 // AddRows adds what [Builder.Add] adds for the records that the rows stand for.
 func (b *Builder) AddRows(rows []Row) {
+	b.ready()
 	for len(rows) > 0 {
 		n := min(len(rows), batch)
 		b.addRows(rows[:n])
@@ -192,6 +199,7 @@ func (b *Builder) addRows(rows []Row) {
 		return
 	}
 	var adds [batch]pair
+	var keys [batch]uint64
 	n := 0
 	for i := range rows {
 		row := &rows[i]
@@ -200,21 +208,38 @@ func (b *Builder) addRows(rows []Row) {
 			continue
 		}
 		b.stats.Addresses++
-		a, o, s := uint32(row.Addr-1), uint32(row.Owner-1), spanOf(row.TimeFirst, row.TimeLast, row.Count)
-		if row.Query != 0 {
+		a, o, s := uint32(row.Addr-1), uint32(row.Owner-1), unknown
+		if !b.NoTimes {
+			s = spanOf(row.TimeFirst, row.TimeLast, row.Count)
+		}
+		switch {
+		case row.Query != 0:
 			b.addAsked(a, o, uint32(row.Query-1), s)
 			continue
+		case b.NoTimes:
+			keys[n] = pairKey(a, o)
+		default:
+			adds[n] = pair{pairKey(a, o), s}
 		}
-		adds[n] = pair{pairKey(a, o), s}
 		n++
 	}
-	b.tables.rows.addAll(adds[:n])
+	if b.NoTimes {
+		b.shared.bare.addAll(keys[:n])
+	} else {
+		b.mine.rows.addAll(adds[:n])
+	}
 }
 
 // AddCNAME adds what [Builder.Add] adds for a CNAME record. query is the name
-// asked for, 0 where the source has rows.
+// asked for, 0 where the source has rows. By NoCNAMEs the row is counted, and its
+// names may be 0 too.
 func (b *Builder) AddCNAME(owner, target, query NameID) {
+	b.ready()
 	b.stats.Rows++
+	if b.NoCNAMEs {
+		b.stats.CNAMEs++
+		return
+	}
 	if owner == 0 || target == 0 || b.noRoom() {
 		b.stats.Dropped++
 		return

@@ -393,6 +393,30 @@ func ExampleBuilder_Flush() {
 	// Output: 2
 }
 
+// Several goroutines add to the same memory, each by a fork.
+func ExampleBuilder_Fork() {
+	var b pdns.Builder
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, owner := range []string{"a.example", "b.example"} {
+		fork := b.Fork()
+		wg.Go(func() {
+			fork.Add(pdns.Record{RRName: owner, RRType: pdns.A, RData: "192.0.2.1"})
+			mu.Lock()
+			defer mu.Unlock()
+			b.Merge(fork)
+		})
+	}
+	wg.Wait()
+	index, err := b.Build(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	names, _ := index.LookupAddr(context.Background(), netip.MustParseAddr("192.0.2.1"))
+	fmt.Println(names)
+	// Output: [a.example b.example]
+}
+
 func ExampleBuilder_Full() {
 	b := pdns.Builder{Memory: 256 << 20}
 	fmt.Println(b.Full())

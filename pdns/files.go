@@ -4,7 +4,6 @@ import (
 	"context"
 	"io/fs"
 	"iter"
-	"runtime"
 	"sync"
 
 	"github.com/endoflow/endoflow/internal/lines"
@@ -60,12 +59,10 @@ func (f *Files) Read(ctx context.Context, each func(iter.Seq2[Record, error]) er
 // first, its error is returned, and b has a part of the records.
 func (f *Files) Fill(ctx context.Context, b *Builder, problem func(*ParseError)) (Counts, error) {
 	var mu sync.Mutex
-	workers := f.Workers
-	if workers <= 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
 	return f.Read(ctx, func(recs iter.Seq2[Record, error]) error {
-		mine := Builder{Filter: b.Filter, Memory: share(b.Memory, workers), Dir: b.Dir}
+		mu.Lock()
+		mine := b.Fork()
+		mu.Unlock()
 		defer mine.Close()
 		for rec, err := range recs {
 			pe, skippable := err.(*ParseError)
@@ -82,15 +79,9 @@ func (f *Files) Fill(ctx context.Context, b *Builder, problem func(*ParseError))
 				mu.Unlock()
 			}
 		}
-		err := mine.Flush() // by all workers at a time
 		mu.Lock()
 		defer mu.Unlock()
-		b.Merge(&mine)
-		return err
+		b.Merge(mine)
+		return nil
 	})
-}
-
-// share returns what one of several workers may take of the memory.
-func share(memory int64, workers int) int64 {
-	return (memory + int64(workers) - 1) / int64(workers) // 0 is no limit
 }

@@ -269,7 +269,7 @@ func (m *merger) mergeEdges() error {
 		if _, err := m.edgeFile.append(edges); err != nil {
 			return err
 		}
-		if m.edgeMap, err = mapFile(m.edgeFile.f, int(m.edgeFile.size)); err != nil {
+		if m.edgeMap, err = mapFile(m.edgeFile.f, int(m.edgeFile.size.Load())); err != nil {
 			return err
 		}
 		edges = m.edgeMap.data

@@ -3,27 +3,36 @@ package pdns
 import (
 	"encoding/binary"
 	"hash/maphash"
+	"sync"
+	"sync/atomic"
 
 	"github.com/endoflow/endoflow/internal/dense"
 )
 
-// names gives names consecutive numbers, as dense.Table does for other keys. It
-// takes them as texts or as bytes. A name is in a block of many, after its number
-// and its length, so that the slot that leads to it leads to its number too, and
-// the garbage collector has nothing to look through.
-type names struct {
-	at     dense.List[uint32] // by number: block<<16 | where in it
-	blocks [][]byte
-	last   int      // the block in use
-	used   int      // of it
-	slots  []uint64 // hash<<32 | at+1; 0 is free
+// A dict numbers texts of up to 255 bytes from 0: names, and the bytes of
+// addresses. It is for any number of goroutines at a time, but for reset.
+//
+// A text is in a block of many, after its number and its length, so that the slot
+// that leads to it leads to its number too, and the garbage collector has nothing
+// to look through. Who looks up takes no lock: blocks are only added to, and a
+// slot is set once its text is there. Who reads slots that have grown meanwhile
+// misses what is new, and looks again with the lock that whoever adds has.
+type dict struct {
 	seed   maphash.Seed
+	slots  atomic.Pointer[[]atomic.Uint64] // hash<<32 | place+1; 0 is free
+	blocks atomic.Pointer[[][]byte]
+	n      atomic.Uint32
+	bytes  atomic.Int64
+
+	mu   sync.Mutex
+	ends []int // of each block in use, where its texts end
 }
 
 const (
-	nameBlock     = 1 << 16
-	maxNameBlocks = 1 << 16
-	nameHead      = 5 // bytes before a name
+	textBlock     = 1 << 16
+	maxTextBlocks = 1 << 16
+	textHead      = 5 // bytes before a text
+	minSlots      = 16
 )
 
 // maxNumbers bounds the keys of a table.
@@ -32,147 +41,166 @@ const maxNumbers = 1 << 31
 // batch is how many keys are looked up at a time by those who have many.
 const batch = dense.Batch
 
-func (t *names) len() int { return t.at.Len() }
-
-// read returns the name at a place, and its number. It is not to be changed, and
-// good until the next reset.
-func (t *names) read(at uint32) (n uint32, name []byte) {
-	b := t.blocks[at>>16][at&(nameBlock-1):]
-	return binary.LittleEndian.Uint32(b), b[nameHead : nameHead+int(b[4])]
+func newDict() *dict {
+	d := &dict{seed: maphash.MakeSeed()}
+	slots := make([]atomic.Uint64, minSlots)
+	d.slots.Store(&slots)
+	d.blocks.Store(new([][]byte))
+	return d
 }
 
-// name returns the name with a number, as read does.
-func (t *names) name(n uint32) []byte {
-	_, name := t.read(*t.at.At(n))
-	return name
+func (d *dict) len() int { return int(d.n.Load()) }
+
+// readText returns the text at a place, and its number. It is not to be changed,
+// and good until the next reset.
+func readText(blocks [][]byte, at uint32) (n uint32, text []byte) {
+	b := blocks[at>>16][at&(textBlock-1):]
+	return binary.LittleEndian.Uint32(b), b[textHead : textHead+int(b[4])]
 }
 
-// find returns the number of a name with a hash, if it has one. There must be
-// slots.
-func (t *names) find(name []byte, hash uint32) (n uint32, ok bool) {
-	mask := len(t.slots) - 1
-	for i := int(hash) & mask; t.slots[i] != 0; i = (i + 1) & mask {
-		if s := t.slots[i]; uint32(s>>32) == hash {
-			if n, text := t.read(uint32(s) - 1); string(text) == string(name) {
+// hash returns the hash of a text.
+func (d *dict) hash(text []byte) uint32 { return uint32(maphash.Bytes(d.seed, text)) }
+
+// find returns the number of a text with a hash, if it has one.
+func (d *dict) find(text []byte, hash uint32) (n uint32, ok bool) {
+	slots := *d.slots.Load()
+	mask := len(slots) - 1
+	for i := int(hash) & mask; ; i = (i + 1) & mask {
+		s := slots[i].Load()
+		if s == 0 {
+			return 0, false
+		}
+		if uint32(s>>32) == hash {
+			if n, known := readText(*d.blocks.Load(), uint32(s)-1); string(known) == string(text) {
 				return n, true
 			}
 		}
 	}
-	return 0, false
 }
 
-// hash returns the hash of a name.
-func (t *names) hash(name []byte) uint32 { return uint32(maphash.Bytes(t.ready(), name)) }
-
-// findAll sets found to the numbers of names, a batch at most, plus one; to 0 for
-// a name that has none, or shares its hash with another. Each step is one of all
-// names, so that the waits for memory of many overlap.
-func (t *names) findAll(found, hashes *[batch]uint32, names [][]byte) {
-	for i, name := range names {
-		hashes[i] = t.hash(name)
-		found[i] = findSlot(t.slots, hashes[i])
+// findAll sets found to the numbers of texts, a batch at most, plus one; to 0 for
+// a text that has none, or shares its hash with another. Each step is one of all
+// texts, so that the waits for memory of many overlap.
+func (d *dict) findAll(found, hashes *[batch]uint32, texts [][]byte) {
+	for i, text := range texts {
+		hashes[i] = d.hash(text)
 	}
-	for i, name := range names {
+	slots := *d.slots.Load()
+	mask := len(slots) - 1
+	for i := range texts {
+		hash := hashes[i]
+		at := int(hash) & mask
+		s := slots[at].Load()
+		for s != 0 && uint32(s>>32) != hash {
+			at = (at + 1) & mask
+			s = slots[at].Load()
+		}
+		found[i] = uint32(s)
+	}
+	blocks := *d.blocks.Load()
+	for i, text := range texts {
 		if found[i] == 0 {
 			continue
 		}
-		n, text := t.read(found[i] - 1)
-		if found[i] = n + 1; string(text) != string(name) {
+		n, known := readText(blocks, found[i]-1)
+		if found[i] = n + 1; string(known) != string(text) {
 			found[i] = 0
 		}
 	}
 }
 
-// add returns the number of a name with a hash. There must be room for it.
-func (t *names) add(name []byte, hash uint32) uint32 {
-	if n, ok := t.find(name, hash); ok {
+// add returns the number of a text with a hash. There must be room for it.
+func (d *dict) add(text []byte, hash uint32) uint32 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if n, ok := d.find(text, hash); ok {
 		return n
 	}
-	if 4*(t.at.Len()+1) > 3*len(t.slots) {
-		t.slots = regrow(t.slots, 2*len(t.slots))
+	n := d.n.Load()
+	slots := *d.slots.Load()
+	if 4*(int(n)+1) > 3*len(slots) {
+		more := make([]atomic.Uint64, 2*len(slots))
+		for i := range slots {
+			if s := slots[i].Load(); s != 0 {
+				placeSlot(more, s)
+			}
+		}
+		slots = more
+		d.slots.Store(&more)
 	}
-	n := uint32(t.at.Len())
-	at := t.keep(n, name)
-	t.at.Append(at)
-	place(t.slots, uint64(hash)<<32|uint64(at+1))
+	placeSlot(slots, uint64(hash)<<32|uint64(d.keep(n, text)+1))
+	d.n.Store(n + 1)
+	d.bytes.Add(textHead + int64(len(text)))
 	return n
 }
 
-// ready returns the seed, which is made at first use.
-func (t *names) ready() maphash.Seed {
-	if len(t.slots) == 0 {
-		t.slots = make([]uint64, 16)
-		t.seed = maphash.MakeSeed()
+// placeSlot puts a slot into a table, which has room for it.
+func placeSlot(slots []atomic.Uint64, slot uint64) {
+	mask := len(slots) - 1
+	i := int(slot>>32) & mask
+	for slots[i].Load() != 0 {
+		i = (i + 1) & mask
 	}
-	return t.seed
+	slots[i].Store(slot)
 }
 
-// keep copies a name into a block, and returns where.
-func (t *names) keep(n uint32, name []byte) uint32 {
-	if len(t.blocks) > 0 && t.used+nameHead+len(name) > nameBlock {
-		t.last++
-		t.used = 0
+// keep copies a text into a block, and returns where.
+func (d *dict) keep(n uint32, text []byte) uint32 {
+	size := textHead + len(text)
+	if len(d.ends) == 0 || d.ends[len(d.ends)-1]+size > textBlock {
+		d.ends = append(d.ends, 0)
 	}
-	if t.last == len(t.blocks) {
-		t.blocks = append(t.blocks, make([]byte, nameBlock))
+	last := len(d.ends) - 1
+	blocks := *d.blocks.Load()
+	if last == len(blocks) {
+		blocks = append(blocks, make([]byte, textBlock))
+		d.blocks.Store(&blocks)
 	}
-	at := uint32(t.last<<16 | t.used)
-	b := t.blocks[t.last][t.used:]
+	used := d.ends[last]
+	b := blocks[last][used:]
 	binary.LittleEndian.PutUint32(b, n)
-	b[4] = byte(len(name))
-	copy(b[nameHead:], name)
-	t.used += nameHead + len(name)
-	return at
+	b[4] = byte(len(text))
+	copy(b[textHead:], text)
+	d.ends[last] = used + size
+	return uint32(last<<16 | used)
 }
 
-// full reports whether there may be no room for a few names more.
-func (t *names) full() bool { return t.at.Len() >= maxNumbers-4 || t.last >= maxNameBlocks-2 }
+// all calls each with the number, place and text of everything, in the order in
+// which it came.
+func (d *dict) all(each func(n, at uint32, text []byte)) {
+	blocks := *d.blocks.Load()
+	for i, end := range d.ends {
+		for used := 0; used < end; {
+			at := uint32(i<<16 | used)
+			n, text := readText(blocks, at)
+			each(n, at, text)
+			used += textHead + len(text)
+		}
+	}
+}
 
-// reset empties the table, whose memory stays.
-func (t *names) reset() {
-	t.at.Reset()
-	clear(t.slots)
-	t.used, t.last = 0, 0
+// full reports whether there may be no room for some texts more.
+func (d *dict) full() bool {
+	return d.n.Load() >= maxNumbers-1<<20 || d.bytes.Load() >= (maxTextBlocks-1<<12)*(textBlock-256)
+}
+
+// reset empties the dict, whose memory stays.
+func (d *dict) reset() {
+	clearSlots(*d.slots.Load())
+	d.n.Store(0)
+	d.bytes.Store(0)
+	d.ends = d.ends[:0]
+}
+
+func clearSlots(slots []atomic.Uint64) {
+	for i := range slots {
+		slots[i].Store(0)
+	}
 }
 
 // size returns the bytes in use: what is kept for use again does not count.
-func (t *names) size() int64 {
-	return int64(t.last)*nameBlock + int64(t.used) + (4+slotSize)*int64(t.at.Len())
-}
+func (d *dict) size() int64 { return d.bytes.Load() + slotSize*int64(d.n.Load()) }
 
 // slotSize is what slots take for a key, on average: they are between three
 // eighths and three quarters full.
 const slotSize = 16
-
-// findSlot returns the lower half of the first slot that has a hash, 0 if none
-// has. There must be slots.
-func findSlot(slots []uint64, hash uint32) uint32 {
-	mask := len(slots) - 1
-	at := int(hash) & mask
-	for slots[at] != 0 && uint32(slots[at]>>32) != hash {
-		at = (at + 1) & mask
-	}
-	return uint32(slots[at])
-}
-
-// regrow returns a table of n slots, a power of two, with those of old. A slot
-// has a hash in its upper half, and 0 is free.
-func regrow(old []uint64, n int) []uint64 {
-	slots := make([]uint64, max(n, 16))
-	for _, s := range old {
-		if s != 0 {
-			place(slots, s)
-		}
-	}
-	return slots
-}
-
-// place puts a slot into a table, which has room for it.
-func place(slots []uint64, slot uint64) {
-	mask := len(slots) - 1
-	i := int(slot>>32) & mask
-	for slots[i] != 0 {
-		i = (i + 1) & mask
-	}
-	slots[i] = slot
-}

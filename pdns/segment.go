@@ -18,12 +18,12 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // blockBytes is how many bytes are written, and checked, at a time.
 const blockBytes = 64 << 10
 
-// A scratch is a temporary file, which is written at its end only. Where the
-// system allows, it has no name, so that nothing stays when the process is
-// killed.
+// A scratch is a temporary file, which is written at its end only, by any number
+// of goroutines at a time. Where the system allows, it has no name, so that nothing
+// stays when the process is killed.
 type scratch struct {
 	f      *os.File
-	size   int64
+	size   atomic.Int64
 	named  bool
 	owners atomic.Int32
 }
@@ -51,9 +51,8 @@ func (s *scratch) release() error {
 }
 
 func (s *scratch) append(data []byte) (off int64, err error) {
-	off = s.size
-	n, err := s.f.WriteAt(data, off)
-	s.size += int64(n)
+	off = s.size.Add(int64(len(data))) - int64(len(data))
+	_, err = s.f.WriteAt(data, off)
 	return off, err
 }
 

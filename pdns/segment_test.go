@@ -18,24 +18,24 @@ func TestSpillDamaged(t *testing.T) {
 	if _, err := b.Build(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if len(b.runs) < 2 {
-		t.Fatalf("%d runs", len(b.runs))
+	if len(b.shared.runs) < 2 {
+		t.Fatalf("%d runs", len(b.shared.runs))
 	}
-	for i := range b.runs {
-		for j, s := range b.runs[i].segments() {
+	for i := range b.shared.runs {
+		for j, s := range b.shared.runs[i].segments() {
 			for _, block := range s.blocks {
 				was := make([]byte, 1)
 				at := block.off + int64(block.n)/2
-				if _, err := b.file.f.ReadAt(was, at); err != nil {
+				if _, err := b.shared.file.f.ReadAt(was, at); err != nil {
 					t.Fatal(err)
 				}
-				if _, err := b.file.f.WriteAt([]byte{was[0] ^ 4}, at); err != nil {
+				if _, err := b.shared.file.f.WriteAt([]byte{was[0] ^ 4}, at); err != nil {
 					t.Fatal(err)
 				}
 				if _, err := b.Build(t.Context()); !errors.Is(err, ErrCorrupt) {
 					t.Errorf("run %d, segment %d: %v", i, j, err)
 				}
-				if _, err := b.file.f.WriteAt(was, at); err != nil {
+				if _, err := b.shared.file.f.WriteAt(was, at); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -3,7 +3,9 @@ package pdns
 import (
 	"cmp"
 	"encoding/binary"
+	"runtime"
 	"slices"
+	"sync"
 )
 
 // A prefixed is the number of something with what it is sorted by: of a name, with
@@ -13,26 +15,48 @@ type prefixed struct {
 	n      uint32
 }
 
-// sortNames sorts the numbers of names, which are distinct and printable, by the
-// names' bytes: by the first eight bytes, then those that have these in common by
-// the next eight, and so on. Two million host names take a quarter of the time
-// that strings.Compare takes for them (BenchmarkSortNames, AMD EPYC, Go 1.26.8).
-func sortNames(order []uint32, name func(uint32) []byte) {
-	items := make([]prefixed, len(order))
-	for i, n := range order {
-		items[i].n = n
-	}
-	sortFrom(items, name, 0)
-	for i, item := range items {
-		order[i] = item.n
-	}
+// sortNames sorts names, which are distinct and printable, by their bytes: by the
+// first eight, then those that have these in common by the next eight, and so on.
+// Two million host names take a quarter of the time that strings.Compare takes for
+// them (BenchmarkSortNames, AMD EPYC, Go 1.26.8). It does so in parallel.
+func sortNames(items []prefixed, name func(uint32) []byte) {
+	inParts(len(items), func(from, to int) error {
+		for i := from; i < to; i++ {
+			items[i].prefix = prefixAt(name(items[i].n), 0)
+		}
+		return nil
+	})
+	sortParts(items, name, runtime.GOMAXPROCS(0))
 }
 
-// sortFrom sorts names that have the bytes before depth in common.
-func sortFrom(items []prefixed, name func(uint32) []byte, depth int) {
-	for i := range items {
-		items[i].prefix = prefixAt(name(items[i].n), depth)
+// sortParts sorts items, whose prefixes are known, by so many goroutines.
+func sortParts(items []prefixed, name func(uint32) []byte, n int) {
+	if n < 2 || len(items) < 1<<12 {
+		sortFrom(items, name, 0)
+		return
 	}
+	sample := make([]uint64, 255)
+	for i := range sample {
+		sample[i] = items[i*len(items)/len(sample)].prefix
+	}
+	slices.Sort(sample)
+	pivot := sample[n/2*len(sample)/n]
+	less := 0
+	for i := range items {
+		if items[i].prefix < pivot {
+			items[i], items[less] = items[less], items[i]
+			less++
+		}
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { sortParts(items[:less], name, n/2) })
+	sortParts(items[less:], name, n-n/2)
+	wg.Wait()
+}
+
+// sortFrom sorts names that have the bytes before depth in common, and whose
+// prefixes are those from there on.
+func sortFrom(items []prefixed, name func(uint32) []byte, depth int) {
 	sortPrefixed(items)
 	for len(items) > 1 {
 		n := 1
@@ -40,10 +64,26 @@ func sortFrom(items []prefixed, name func(uint32) []byte, depth int) {
 			n++
 		}
 		if n > 1 {
+			for i := range items[:n] {
+				items[i].prefix = prefixAt(name(items[i].n), depth+8)
+			}
 			sortFrom(items[:n], name, depth+8)
 		}
 		items = items[n:]
 	}
+}
+
+// inParts calls each in parallel with parts of the numbers from 0 to n, and
+// returns the first error, in their order.
+func inParts(n int, each func(from, to int) error) error {
+	parts := min(runtime.GOMAXPROCS(0), n/1024+1)
+	errs := make([]error, parts)
+	var wg sync.WaitGroup
+	for i := range parts {
+		wg.Go(func() { errs[i] = each(i*n/parts, (i+1)*n/parts) })
+	}
+	wg.Wait()
+	return cmp.Or(errs...)
 }
 
 // sortPrefixed sorts by prefix, those with the same in the order in which they

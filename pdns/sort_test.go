@@ -36,16 +36,16 @@ func sortTestNames(rng *rand.Rand, n int) []string {
 
 func TestSortNames(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	for _, n := range []int{0, 1, 2, 50, 5000} {
+	for _, n := range []int{0, 1, 2, 50, 5000, 20_000} {
 		names := sortTestNames(rng, n)
-		order := make([]uint32, n)
+		order := make([]prefixed, n)
 		for i := range order {
-			order[i] = uint32(i)
+			order[i].n = uint32(i)
 		}
 		sortNames(order, func(n uint32) []byte { return []byte(names[n]) })
 		got := make([]string, n)
 		for i, o := range order {
-			got[i] = names[o]
+			got[i] = names[o.n]
 		}
 		slices.Sort(names)
 		if !slices.Equal(names, got) {
@@ -58,17 +58,17 @@ func BenchmarkSortNames(b *testing.B) {
 	const n = 2_000_000
 	names := sortTestNames(rand.New(rand.NewPCG(1, 2)), n)
 	texts := make([][]byte, n)
-	order := make([]uint32, n)
+	order := make([]prefixed, n)
 	for i := range order {
-		order[i], texts[i] = uint32(i), []byte(names[i])
+		order[i].n, texts[i] = uint32(i), []byte(names[i])
 	}
 	for _, c := range []struct {
 		name string
-		sort func([]uint32)
+		sort func([]prefixed)
 	}{
-		{"prefixes", func(o []uint32) { sortNames(o, func(n uint32) []byte { return texts[n] }) }},
-		{"strings", func(o []uint32) {
-			slices.SortFunc(o, func(i, j uint32) int { return strings.Compare(names[i], names[j]) })
+		{"prefixes", func(o []prefixed) { sortNames(o, func(n uint32) []byte { return texts[n] }) }},
+		{"strings", func(o []prefixed) {
+			slices.SortFunc(o, func(i, j prefixed) int { return strings.Compare(names[i.n], names[j.n]) })
 		}},
 	} {
 		b.Run("by="+c.name, func(b *testing.B) {

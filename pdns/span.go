@@ -15,6 +15,9 @@ type span struct {
 // never is the zero time.Time's place, and stands for an unknown time.
 var never = time.Time{}.UnixMicro()
 
+// unknown is the span of something of which neither times nor counts are kept.
+var unknown = span{first: never, last: never}
+
 // spanOf returns the span of a record. One with one time only was seen then.
 func spanOf(first, last time.Time, count uint64) span {
 	s := span{first.UnixMicro(), last.UnixMicro(), max(count, 1)}
@@ -40,7 +43,8 @@ func (s *span) merge(o span) {
 // The spans of the entries of an address are written as
 //
 //	unit     1 byte: 0, 1, 2 for microseconds, milliseconds, seconds, the
-//	         greatest in which all times are whole
+//	         greatest in which all times are whole; 3 where nothing is known
+//	         of any, and nothing follows
 //	then for each
 //	  first  zigzag varint: units since the one before, since 1970 for the first
 //	  last   zigzag varint: units since first
@@ -50,7 +54,9 @@ func (s *span) merge(o span) {
 
 func appendSpans(dst []byte, entries []entry) []byte {
 	unit := unitOf(entries)
-	dst = append(dst, unit)
+	if dst = append(dst, unit); unit == unitNone {
+		return dst
+	}
 	before := int64(0)
 	for i := range entries {
 		s := &entries[i].span
@@ -65,14 +71,19 @@ func appendSpans(dst []byte, entries []entry) []byte {
 
 func unitOf(entries []entry) byte {
 	unit := byte(2)
+	known := false
 	for i := range entries {
 		s := &entries[i].span
+		known = known || *s != unknown
 		if s.first%1e6 != 0 || s.last%1e6 != 0 {
 			if s.first%1e3 != 0 || s.last%1e3 != 0 {
 				return 0
 			}
 			unit = 1
 		}
+	}
+	if !known {
+		return unitNone
 	}
 	return unit
 }
@@ -87,11 +98,19 @@ func inUnits(micro int64, unit byte) int64 {
 	return micro
 }
 
+const unitNone = 3
+
 var microsOf = [...]int64{1, 1e3, 1e6}
 
 // readSpans reads the spans of entries, and returns what follows them. ok is
 // false where src has not as many.
 func readSpans(src []byte, entries []entry) (rest []byte, ok bool) {
+	if len(src) > 0 && src[0] == unitNone {
+		for i := range entries {
+			entries[i].span = unknown
+		}
+		return src[1:], true
+	}
 	if len(src) == 0 || int(src[0]) >= len(microsOf) {
 		return nil, false
 	}

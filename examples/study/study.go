@@ -206,6 +206,7 @@ func (s *study) readDNS(ctx context.Context) error {
 		filter.Add(addr)
 	}
 	s.builder.Filter = filter
+	s.builder.NoTimes, s.builder.NoCNAMEs = true, s.names == pdns.Owner // what no table tells
 	files := pdnsparquet.Mixed{Patterns: strings.Split(s.pdns, ","), Format: s.pdnsFormat, Workers: s.workers, Progress: s.progress.of("pdns")}
 	counts, err := files.Fill(ctx, &s.builder, s.problems.add)
 	s.progress.end()

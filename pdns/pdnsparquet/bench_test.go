@@ -96,10 +96,9 @@ func benchSeen(n int, share float64) *pdns.Filter {
 }
 
 // BenchmarkFill measures from the file to the finished Index. CNAME rows are all
-// kept, whatever the addresses seen.
+// kept, whatever the addresses seen, unless only owners are.
 func BenchmarkFill(b *testing.B) {
 	const n = 3 << 20
-	three := pdnsparquet.Columns{TimeFirst: "-", TimeLast: "-", Count: "-"}
 	for _, file := range []struct {
 		codec  string
 		cnames int
@@ -111,20 +110,19 @@ func BenchmarkFill(b *testing.B) {
 		text := benchFile(b, n, file.cnames, codec)
 		fsys := fstest.MapFS{"rows.parquet": {Data: text}}
 		for _, c := range []struct {
-			seen    float64
-			columns pdnsparquet.Columns
-			name    string
-		}{{0.01, three, "three"}, {0.01, pdnsparquet.Columns{}, "six"}, {0.8, three, "three"}, {0.8, pdnsparquet.Columns{}, "six"}} {
+			seen float64
+			keep string
+		}{{0.01, "all"}, {0.01, "names"}, {0.01, "owners"}, {0.8, "all"}, {0.8, "names"}, {0.8, "owners"}} {
 			filter := benchSeen(n, c.seen)
 			for _, workers := range []int{1, 2} {
-				b.Run(fmt.Sprintf("codec=%s/cnames=%d/seen=%g/columns=%s/workers=%d", file.codec, file.cnames, c.seen, c.name, workers), func(b *testing.B) {
-					files := pdnsparquet.Files{FS: fsys, Patterns: []string{"rows.parquet"}, Columns: c.columns, Workers: workers}
+				b.Run(fmt.Sprintf("codec=%s/cnames=%d/seen=%g/keep=%s/workers=%d", file.codec, file.cnames, c.seen, c.keep, workers), func(b *testing.B) {
+					files := pdnsparquet.Files{FS: fsys, Patterns: []string{"rows.parquet"}, Workers: workers}
 					b.SetBytes(int64(len(text)))
 					b.ReportAllocs()
 					var stats pdns.BuilderStats
 					pairs := 0
 					for b.Loop() {
-						builder := pdns.Builder{Filter: filter}
+						builder := pdns.Builder{Filter: filter, NoTimes: c.keep != "all", NoCNAMEs: c.keep == "owners"}
 						if _, err := files.Fill(context.Background(), &builder, nil); err != nil {
 							b.Fatal(err)
 						}

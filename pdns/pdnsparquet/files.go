@@ -49,9 +49,15 @@ type Files struct {
 // first, its error is returned, and b has a part of the records.
 //
 // The Index is that of the same rows in any other format. The counts differ in
-// one point: the name of a row of an address that the Filter has not is not
-// looked at, so that such a row is a record whatever its name.
+// this: the name of a row of an address that the Filter has not is not looked at,
+// so that such a row is a record whatever its name. Nor is that of a CNAME row
+// where b has NoCNAMEs, nor are times and counts where it has NoTimes.
 func (f *Files) Fill(ctx context.Context, b *pdns.Builder, problem func(*pdns.ParseError)) (pdns.Counts, error) {
+	if b.NoTimes {
+		of := *f
+		of.Columns.TimeFirst, of.Columns.TimeLast, of.Columns.Count = "-", "-", "-"
+		f = &of
+	}
 	var mu sync.Mutex
 	report := func(pe *pdns.ParseError) bool {
 		if problem != nil {
@@ -62,7 +68,9 @@ func (f *Files) Fill(ctx context.Context, b *pdns.Builder, problem func(*pdns.Pa
 		return true
 	}
 	return f.run(ctx, func(ctx context.Context, q *queue, counts *pdns.Counts) error {
-		mine := &pdns.Builder{Filter: b.Filter, Memory: share(b.Memory, f.workers()), Dir: b.Dir}
+		mu.Lock()
+		mine := b.Fork()
+		mu.Unlock()
 		defer mine.Close()
 		var ids []pdns.NameID
 		var addrs []pdns.AddrID
@@ -111,14 +119,16 @@ func (f *Files) Fill(ctx context.Context, b *pdns.Builder, problem func(*pdns.Pa
 				return true, mine.Flush()
 			},
 		}
+		if b.NoCNAMEs {
+			s.letGo = func() { mine.AddCNAME(0, 0, 0) }
+		}
 		if err := cmp.Or(s.all(q, report), ctx.Err()); err != nil {
 			return err
 		}
-		err := mine.Flush() // by all workers at a time
 		mu.Lock()
 		defer mu.Unlock()
 		b.Merge(mine)
-		return err
+		return nil
 	})
 }
 
@@ -387,9 +397,4 @@ func damage(name string, line int64, err error) *pdns.ParseError {
 	}
 	pe.Err = fmt.Errorf("%w: %w", pdns.ErrDamaged, err)
 	return pe
-}
-
-// share returns what one of several workers may take of the memory.
-func share(memory int64, workers int) int64 {
-	return (memory + int64(workers) - 1) / int64(workers) // 0 is no limit
 }

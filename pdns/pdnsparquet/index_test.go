@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -114,6 +115,65 @@ func TestWriters(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestWithout: what a Builder does not keep is not read, and makes no difference to
+// what it does.
+func TestWithout(t *testing.T) {
+	names, err := filepath.Glob("testdata/*.parquet")
+	if err != nil || len(names) == 0 {
+		t.Fatal(names, err)
+	}
+	for _, name := range names {
+		for _, noCNAMEs := range []bool{false, true} {
+			var want []byte
+			for _, noTimes := range []bool{false, true} {
+				b := pdns.Builder{NoTimes: noTimes, NoCNAMEs: noCNAMEs}
+				files := pdnsparquet.Files{Patterns: []string{name}}
+				counts, err := files.Fill(t.Context(), &b, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				x, err := b.Build(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				var got []byte
+				for _, mode := range []pdns.Mode{pdns.Query, pdns.Owner} {
+					view := x.Mode(mode)
+					for addr := range view.Addrs() {
+						for _, n := range view.Lookup(addr) {
+							got = fmt.Appendln(got, mode, addr, n.Name, n.Evidence)
+							if noTimes != (n.Count == 0) || noTimes && !n.First.IsZero() {
+								t.Fatalf("%s: %+v", name, n)
+							}
+						}
+					}
+				}
+				stats := b.Stats()
+				got = fmt.Appendln(got, stats, counts.Lines, counts.Records, counts.Skipped)
+				if want == nil {
+					want = got
+				}
+				if diff := cmp.Diff(string(want), string(got)); diff != "" {
+					t.Errorf("%s: (-all +without):\n%s", name, diff)
+				}
+				if stats.CNAMEs == 0 || noCNAMEs != bytes.Equal(part(got, "query"), part(got, "owner")) {
+					t.Errorf("%s, noCNAMEs %v: %+v\n%s", name, noCNAMEs, stats, got)
+				}
+			}
+		}
+	}
+}
+
+// part returns the lines of a mode, without it.
+func part(lines []byte, mode string) (of []byte) {
+	for line := range bytes.Lines(lines) {
+		if rest, ok := bytes.CutPrefix(line, []byte(mode)); ok {
+			of = append(of, rest...)
+		}
+	}
+	return of
 }
 
 // TestSpilled: a Builder that spills while a file is read makes the same Index,
