@@ -35,7 +35,7 @@ var mayImport = map[string][]string{
 		"flow", "internal/dense",
 	},
 	"internal/dense":    {},
-	"internal/flatjson": {},
+	"internal/flatjson": {"internal/dense"},
 	"internal/lines":    {},
 	"internal/linestest": {
 		"internal/lines",

@@ -174,12 +174,12 @@ func (t *Table) grow(n int) {
 	if len(t.slots) == 0 {
 		t.seed = Key{rand.Uint64(), rand.Uint64()}
 	}
-	t.slots = regrown(t.slots, n)
+	t.slots = Regrown(t.slots, n)
 }
 
-// regrown returns a table of n slots, a power of two, with those of old, which have
+// Regrown returns a table of n slots, a power of two, with those of old, which have
 // a hash in their upper half. 0 is free.
-func regrown(old []uint64, n int) []uint64 {
+func Regrown(old []uint64, n int) []uint64 {
 	slots := make([]uint64, n)
 	mask := n - 1
 	for _, s := range old {

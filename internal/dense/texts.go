@@ -57,7 +57,7 @@ func (t *Texts) grow() {
 	if len(t.slots) == 0 {
 		t.seed = maphash.MakeSeed()
 	}
-	t.slots = regrown(t.slots, max(minSlots, 2*len(t.slots)))
+	t.slots = Regrown(t.slots, max(minSlots, 2*len(t.slots)))
 }
 
 // Len returns the number of texts.

@@ -1,22 +1,26 @@
 package flatjson
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/endoflow/endoflow/internal/dense"
+)
 
 // A Phrase is what stood on a line from an anchor's value on: that value and
 // members behind it which were the same as when the value was seen before. What
 // a sensor says of a device or of an application are phrases. Where one is found
 // again, by comparing its bytes, its members need not be read.
 //
-// It takes two cache lines with all that is needed of it.
+// What is always needed of it comes first, for most in one cache line.
 type Phrase struct {
 	// Note is the caller's, for what it made of the phrase. It is nil when the
 	// phrase is new or has become shorter.
 	Note any
 
 	last   *step
-	n      int              // of found
+	n      uint16           // of found
+	anchor uint16           // where the anchor's value ends
 	found  [maxWanted]found // the wanted members
-	anchor int              // where the anchor's value ends
 	text   string
 	parts  []part // seldom needed
 }
@@ -49,21 +53,20 @@ const (
 
 // An anchor has the phrases that begin with the value of one member.
 type anchor struct {
-	sets       []phraseSet // by a hash of that value; a power of two
-	n          int         // phrases
-	found      *Phrase     // on the line read last
-	start, end int         // of it
+	slots      []uint64 // half of the hash of such a value<<32 | place in phrases+1; 0 is free
+	phrases    []learned
+	found      *Phrase // on the line read last
+	start, end int     // of it
 
 	// Where phrases do not repeat, or are too many, learning them costs more than
 	// they save: then the anchor is left alone for a while.
 	hits, misses, pause int
 }
 
-// A phraseSet is two cache lines. It has what leads to a phrase and to its text, so
-// that the waits for both overlap.
-type phraseSet [4]struct {
-	hash   uint64
-	text   string // of phrase
+// A learned phrase is nil where nothing was the same that stood behind a value. Its
+// text stands beside it, so that the waits for both overlap.
+type learned struct {
+	text   string
 	phrase *Phrase
 }
 
@@ -93,75 +96,57 @@ func (s *Scanner) find(a *anchor, from *step, line []byte, pos, end int) *Phrase
 		a.pause--
 		return nil
 	}
-	if a.sets == nil {
-		a.sets = make([]phraseSet, 64)
+	if a.slots == nil {
+		a.slots = make([]uint64, 64)
 	}
-	hash := hashOf(line, pos, end)
-	set := a.set(hash)
-	for i := range set {
-		if set[i].hash != hash || set[i].phrase == nil {
+	hash := hashOf(line, pos, end) >> 32
+	mask := len(a.slots) - 1
+	i := int(hash) & mask
+	for ; a.slots[i] != 0; i = (i + 1) & mask {
+		if a.slots[i]>>32 != hash {
 			continue
 		}
-		if text := set[i].text; pos+len(text) <= len(line) && string(line[pos:pos+len(text)]) == text {
+		l := &a.phrases[uint32(a.slots[i])-1]
+		if text := l.text; l.phrase != nil && pos+len(text) <= len(line) && string(line[pos:pos+len(text)]) == text {
 			a.hits++
-			a.found, a.start, a.end = set[i].phrase, pos, pos+len(text)
+			a.found, a.start, a.end = l.phrase, pos, pos+len(text)
 			return a.found
 		}
-		break
-	}
-	if a.misses++; a.misses == maxPhrases {
-		if a.hits < a.misses {
-			a.pause = 32 * maxPhrases
+		if a.miss(); l.phrase == nil {
+			l.phrase = s.phrase(from, line, pos, end)
+		} else if !l.phrase.shorten(line[pos:]) {
+			l.phrase = nil
 		}
-		a.hits, a.misses = 0, 0
-	}
-	for i := range set {
-		slot := &set[i]
-		switch {
-		case slot.phrase == nil:
-			if slot.phrase = s.phrase(from, line, pos, end); slot.phrase != nil {
-				slot.hash, slot.text = hash, slot.phrase.text
-				if a.n++; a.n > 3*len(a.sets)/2 && len(a.sets) < maxPhrases/len(set) {
-					a.grow()
-				}
-			}
-			return nil
-		case slot.hash == hash:
-			if slot.phrase.shorten(line[pos:]) {
-				slot.text = slot.phrase.text
-			} else {
-				slot.phrase = nil
-				a.n--
-			}
-			return nil
+		if l.phrase != nil {
+			l.text = l.phrase.text
 		}
+		return nil
 	}
-	// The set is full. Not every phrase that would take a place gets one, or
-	// phrases that come in turns would all be learned in vain.
-	if a.misses%16 == 0 {
-		set[a.misses/16%len(set)].phrase = nil
-		a.n--
+	if a.miss(); a.pause > 0 || len(a.phrases) == maxPhrases {
+		return nil
+	}
+	if p := s.phrase(from, line, pos, end); p != nil {
+		a.phrases = append(a.phrases, learned{p.text, p})
+		a.slots[i] = hash<<32 | uint64(len(a.phrases))
+		if 2*len(a.phrases) > len(a.slots) {
+			a.slots = dense.Regrown(a.slots, 2*len(a.slots))
+		}
 	}
 	return nil
 }
 
-func (a *anchor) set(hash uint64) *phraseSet { return &a.sets[hash&uint64(len(a.sets)-1)] }
-
-func (a *anchor) grow() {
-	old := a.sets
-	a.sets = make([]phraseSet, 2*len(old))
-	a.n = 0
-	for i := range old {
-		for _, slot := range old[i] {
-			set := a.set(slot.hash)
-			for j := range set {
-				if slot.phrase != nil && set[j].phrase == nil {
-					set[j], slot.phrase = slot, nil
-					a.n++
-				}
-			}
+// miss counts a value of which no phrase was found.
+func (a *anchor) miss() {
+	if a.misses++; a.misses < maxPhrases {
+		return
+	}
+	if a.hits < a.misses {
+		a.pause = 32 * maxPhrases
+		if len(a.phrases) == maxPhrases { // others may be better
+			a.slots, a.phrases = nil, nil
 		}
 	}
+	a.hits, a.misses = 0, 0
 }
 
 // shorten cuts a phrase to what a line begins with too, and reports whether
@@ -186,7 +171,7 @@ func (p *Phrase) shorten(line []byte) bool {
 // of which the closing quote belongs to the text: a number might go on.
 func newPhrase(text []byte, parts []part) Phrase {
 	last := parts[len(parts)-1]
-	p := Phrase{text: string(text[:last.end]), anchor: int(parts[0].span.End), last: last.step, parts: slices.Clone(parts)}
+	p := Phrase{text: string(text[:last.end]), anchor: uint16(parts[0].span.End), last: last.step, parts: slices.Clone(parts)}
 	for _, part := range parts {
 		if v := part.span; part.step.field >= 0 {
 			p.found[p.n] = found{uint16(v.Start), uint16(v.End), uint16(part.step.field), v.Kind, v.Escaped}

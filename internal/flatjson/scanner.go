@@ -145,7 +145,7 @@ func (s *Scanner) Scan(line []byte, spans []Span) (odd bool, err error) {
 			pos = end + 1
 			if next.anchor != nil && !v.Escaped {
 				if p := s.find(next.anchor, next, line, start, end); p != nil {
-					for i := range min(p.n, maxWanted) {
+					for i := range min(int(p.n), maxWanted) {
 						w := &p.found[i]
 						spans[w.field] = Span{uint32(start) + uint32(w.start), uint32(start) + uint32(w.end), w.kind, w.escaped}
 					}
