@@ -248,13 +248,12 @@ func (cs *classes) number(classOf []uint32, sets []nameSet) {
 	cs.nameStart[0] = 0
 }
 
-// shared returns the shared classes of an address.
-func (cs *classes) shared(addr uint32) []uint32 {
-	from := uint32(0)
+// places returns where the items of an address begin and end in its chunk.
+func (cs *classes) places(addr uint32) (from, end uint32) {
 	if addr%chunk > 0 {
 		from = cs.itemsEnd[addr-1]
 	}
-	return cs.items[addr/chunk][from:cs.itemsEnd[addr]]
+	return from, cs.itemsEnd[addr]
 }
 
 // namesOf returns the names of a class.

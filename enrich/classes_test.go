@@ -71,7 +71,8 @@ func TestClasses(t *testing.T) {
 			if class := cs.private[a]; class > 0 {
 				lists[class-1] = append(lists[class-1], a)
 			}
-			for _, class := range cs.shared(a) {
+			from, end := cs.places(a)
+			for _, class := range cs.items[a/chunk][from:end] {
 				if int(class) >= cs.numShared {
 					t.Fatalf("seed %d: class %d of address %d is not a shared one", seed, class, a)
 				}
