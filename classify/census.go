@@ -34,9 +34,9 @@ import (
 // direction of flows whose record tells no operating system.
 type Census struct {
 	nulls     map[flow.Null]uint64
-	deviceIDs dense.Texts
+	deviceIDs dense.Texts[struct{}]
 	devices   []device // by id
-	appIDs    dense.Texts
+	appIDs    dense.Texts[struct{}]
 	apps      []app       // by id
 	unplaced  dense.Table // of keys of type unplaced
 	flows     []uint64    // by the numbers in unplaced

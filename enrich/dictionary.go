@@ -8,7 +8,7 @@ import (
 )
 
 // A dictionary numbers texts densely in the order in which they come.
-type dictionary struct{ dense.Texts }
+type dictionary struct{ dense.Texts[struct{}] }
 
 func (d *dictionary) id(text string) uint32 {
 	n, _ := d.Add(text)

@@ -8,13 +8,13 @@ import "github.com/endoflow/endoflow/internal/dense"
 // or its number in an accumulator: where a fleet is larger than the processor's
 // cache, what costs is the number of places to look.
 func Memo[V any](answer func(text string) V) func(text string) V {
-	var texts dense.Texts
-	var answers []V
+	var texts dense.Texts[V]
 	return func(text string) V {
 		n, isNew := texts.Add(text)
 		if isNew {
-			answers = append(answers, answer(text))
+			v := answer(text) // which may ask for others
+			*texts.Value(n) = v
 		}
-		return answers[n]
+		return *texts.Value(n)
 	}
 }
