@@ -3,6 +3,7 @@ package classify
 import (
 	"cmp"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -40,7 +41,18 @@ type Census struct {
 	apps      []app       // by id
 	unplaced  dense.Table // of keys of type unplaced
 	flows     []uint64    // by the numbers in unplaced
+	waiting   []sighting  // at most dense.Batch
+	touched   uint64
 }
+
+// A sighting is what a flow tells of its device. Many are noted together, so that
+// the waits for memory overlap.
+type sighting struct {
+	device, app uint32 // app may be noApp
+	os          flow.OS
+}
+
+const noApp = math.MaxUint32
 
 // A device takes a cache line.
 type device struct {
@@ -125,17 +137,37 @@ func (c *Census) AddOf(id DeviceID, rec flow.Record, l Label) {
 		c.apps[a].flows[os][direction]++
 		return
 	}
-	d := &c.devices[id-1]
-	d.seen = true
-	if rec.App.Name != "" && !d.has(a) {
-		c.apps[a].devices.Add(uint32(id - 1))
-	}
+	s := sighting{uint32(id - 1), a, os}
 	if os == flow.OSUnknown {
-		c.addUnplaced(unplaced{uint32(id - 1), a, direction}, 1)
-		return
+		c.addUnplaced(unplaced{s.device, a, direction}, 1)
+	} else {
+		c.apps[a].flows[os][direction]++
 	}
-	d.oses |= Only(os)
-	c.apps[a].flows[os][direction]++
+	if rec.App.Name == "" {
+		s.app = noApp
+	}
+	if len(c.waiting) == dense.Batch {
+		c.flush()
+	}
+	c.waiting = append(c.waiting, s)
+}
+
+// flush notes the sightings that wait.
+func (c *Census) flush() {
+	for _, s := range c.waiting {
+		c.touched += c.devices[s.device].apps[0]
+	}
+	for _, s := range c.waiting {
+		d := &c.devices[s.device]
+		d.seen = true
+		if s.os != flow.OSUnknown {
+			d.oses |= Only(s.os)
+		}
+		if s.app != noApp && !d.has(s.app) {
+			c.apps[s.app].devices.Add(s.device)
+		}
+	}
+	c.waiting = c.waiting[:0]
 }
 
 // SetOS tells the operating system of a device, as NVM's endpoint records do.
@@ -194,6 +226,7 @@ func (u unplaced) key() dense.Key {
 // Merge adds what other counted, which it leaves as it is and of which it keeps
 // nothing.
 func (c *Census) Merge(other *Census) {
+	other.flush()
 	if len(other.nulls) > 0 && c.nulls == nil {
 		c.nulls = make(map[flow.Null]uint64)
 	}
@@ -279,6 +312,7 @@ func (c *Census) Directions() []DirectionCount {
 
 // each visits all counts of flows, with their operating systems as known now.
 func (c *Census) each(visit func(app uint32, os flow.OS, d Direction, flows uint64)) {
+	c.flush()
 	for a := range c.apps {
 		for os := range c.apps[a].flows {
 			for d, flows := range c.apps[a].flows[os] {
@@ -295,6 +329,7 @@ func (c *Census) each(visit func(app uint32, os flow.OS, d Direction, flows uint
 
 // OS returns the operating system of a device, OSUnknown if none was told.
 func (c *Census) OS(device string) flow.OS {
+	c.flush()
 	id, ok := c.deviceIDs.Find(device)
 	if !ok {
 		return flow.OSUnknown
@@ -305,6 +340,7 @@ func (c *Census) OS(device string) flow.OS {
 // Ambiguous returns the number of devices of which several operating systems
 // were told: two systems on one machine, or two machines under one identifier.
 func (c *Census) Ambiguous() int {
+	c.flush()
 	n := 0
 	for i := range c.devices {
 		if d := &c.devices[i]; d.seen && d.oses&^Only(d.os()) != 0 {
@@ -319,6 +355,7 @@ func (c *Census) Ambiguous() int {
 func (c *Census) Population(oses OSSet) int { return int(c.population(oses).GetCardinality()) }
 
 func (c *Census) population(oses OSSet) *roaring.Bitmap {
+	c.flush()
 	set := roaring.New()
 	for i := range c.devices {
 		if d := &c.devices[i]; d.seen && oses.Has(d.os()) {

@@ -31,6 +31,7 @@ import (
 // have nothing of the order of arrival; sets are in RoaringFormatSpec, run
 // optimised, and of size 0 if empty.
 func (c *Census) AppendBinary(b []byte) ([]byte, error) {
+	c.flush()
 	start := len(b)
 	b = wire.AppendHeader(b, kindCensus, version)
 
