@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing/fstest"
@@ -449,7 +450,7 @@ func ExampleIndex_Addrs() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	for addr := range idx.Addrs() {
+	for _, addr := range slices.SortedFunc(idx.Addrs(), netip.Addr.Compare) {
 		fmt.Println(addr)
 	}
 	fmt.Println(idx.Stats().Addresses, "addresses,", idx.Stats().Pairs, "pairs")

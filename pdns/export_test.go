@@ -25,16 +25,19 @@ func OpenBytes(file []byte) (*Index, error) {
 }
 
 // BytesRead returns how many bytes of an image a lookup of an address reads: a
-// block of the filter, slots, and the record with the places of its names.
+// block of the filter, a place, the records of the place as far as that of the
+// address, and where its names are.
 func BytesRead(x *Index, addr netip.Addr) int {
 	key := dense.AddrKey(addr)
+	hash := hashAddr(key)
 	n := bloomLine
-	if !x.mayContain(hashAddr(key)) {
+	if !x.mayContain(hash) {
 		return n
 	}
-	n += slotBytes
+	at := placeOf(hash, numPlaces(x.header.records)) * placeBytes
+	n += 2 * placeBytes
 	if r := new(record); x.find(key, r) {
-		n += int(r.end-r.off) + r.num()*2*endBytes
+		n += int(r.end-get40(x.places[at:])) + r.num()*endBytes
 	}
 	return n
 }

@@ -231,6 +231,9 @@ func (g *gathering) sorted(file *scratch) (run, error) {
 		return r, err
 	}
 	r.names = names
+	if file == nil {
+		g.names = newDict() // as all goes as soon as it is written
+	}
 
 	edges := edgeWriter{segmentWriter: segmentWriter{segment: segment{file: file}}}
 	var keys []uint64
@@ -285,11 +288,14 @@ func (g *gathering) sortedNames(file *scratch) (number []uint32, _ segment, err 
 	return number, segments, err
 }
 
-// sortedPairs writes the pairs, by address and then by name.
+// sortedPairs writes the pairs, in the order of compareHashed and then by name.
 func (g *gathering) sortedPairs(file *scratch, number []uint32) (segment, error) {
 	keys := make([]dense.Key, g.addrs.len())
 	g.addrs.all(func(n, _ uint32, text []byte) { keys[n] = keyOf(text) })
 	pairs := g.byAddr(number, len(keys))
+	if file == nil {
+		g.addrs, g.bare = newDict(), newPairSet()
+	}
 	order := sortedAddrs(keys)
 	return writeInParts(len(order), func(from, to int) (segment, error) {
 		w := segmentWriter{segment: segment{file: file}}
@@ -327,24 +333,22 @@ func writeInParts(n int, write func(from, to int) (segment, error)) (all segment
 	return all, err
 }
 
-// sortedAddrs returns the numbers of addresses in the order of compareAddrs.
+// sortedAddrs returns the numbers of addresses in the order of compareHashed.
 func sortedAddrs(keys []dense.Key) []uint32 {
-	var v4 []prefixed
-	var v6 []uint32
+	items := make([]prefixed, len(keys))
 	for n, k := range keys {
-		if is4(k) {
-			v4 = append(v4, prefixed{k.Lo, uint32(n)})
-		} else {
-			v6 = append(v6, uint32(n))
+		items[n] = prefixed{hashAddr(k), uint32(n)}
+	}
+	sortPrefixed(items)
+	order := make([]uint32, len(keys))
+	for i, item := range items {
+		order[i] = item.n
+		// Hashes that are the same are for who looks for them.
+		for at := i; at > 0 && items[at-1].prefix == item.prefix && compareHashed(hashed(keys[order[at-1]]), hashed(keys[order[at]])) > 0; at-- {
+			order[at-1], order[at] = order[at], order[at-1]
 		}
 	}
-	sortPrefixed(v4)
-	slices.SortFunc(v6, func(a, b uint32) int { return keys[a].Compare(keys[b]) })
-	order := make([]uint32, 0, len(keys))
-	for _, a := range v4 {
-		order = append(order, a.n)
-	}
-	return append(order, v6...)
+	return order
 }
 
 // groups are the pairs of each address: the number of the name in order, and

@@ -13,45 +13,47 @@ import (
 
 // An Index is a view of one image, which is in memory or a file mapped into it.
 //
-// FORMAT, version 1. Numbers are little-endian and unsigned but where it says
+// FORMAT, version 2. Numbers are little-endian and unsigned but where it says
 // otherwise. Sections begin at multiples of 64 bytes; what is between is 0.
 //
 //	+--------------------------------------------------------------+
 //	| header     192 bytes                                         |
 //	|   0  magic      "endopdns"                                   |
-//	|   8  version    4 bytes: 1                                   |
-//	|  12  longest    4 bytes: most slots between an address's own |
-//	|                 slot and the one where it is                 |
+//	|   8  version    4 bytes: 2                                   |
+//	|  12  zeros      4 bytes                                      |
 //	|  16  names      8 bytes: how many names                      |
 //	|  24  records    8 bytes: how many addresses                  |
 //	|  32  addresses, pairs in mode Query, 8 bytes each            |
 //	|  48  addresses, pairs in mode Owner, 8 bytes each            |
 //	|  64  dropped    8 bytes                                      |
 //	|  72  sections   6 times offset and size, 8 bytes each:       |
-//	|                 ends, text, records, slots, bloom, checksums |
+//	|                 ends, text, records, places, bloom,          |
+//	|                 checksums                                    |
 //	| 168  zeros      20 bytes                                     |
 //	| 188  checksum   4 bytes: CRC-32C of the bytes before         |
 //	+--------------------------------------------------------------+
-//	| ends       5 bytes a name and 5 more: where in text it       |
-//	|            begins, and at last where the text ends; 3 zeros  |
+//	| ends       16 bytes for each 11 names: 5 for where in text   |
+//	|            the first begins, and the length of each; 0 for   |
+//	|            those that the last 11 lack                       |
 //	+--------------------------------------------------------------+
 //	| text       the names, in the order of their bytes, without   |
 //	|            anything between                                  |
 //	+--------------------------------------------------------------+
-//	| records    of each address, in the order of netip.Addr:      |
-//	|   addr     16 bytes                                          |
-//	|   n        3 uvarints: names in each group (see Index)       |
-//	|   size     uvarint: bytes of spans                           |
+//	| records    of each address, in the order of hashes, and of   |
+//	|            netip.Addr where these are the same:              |
+//	|   size     uvarint: bytes of what follows                    |
+//	|   head     1 byte: 1 for an address of 16 bytes, 2 for mixed |
+//	|            evidence, 4 for spans, added                      |
+//	|   addr     4 or 16 bytes, big-endian                         |
+//	|   n        uvarint: names, all of which were Asked; or, of   |
+//	|            mixed evidence, 3: in each group (see Index)      |
 //	|   ids      4 bytes a name: its number; ascending in a group  |
-//	|   evidence 1 byte a name of the second group                 |
-//	|   spans    as appendSpans writes them                        |
+//	|   evidence 1 byte a name of the second group, if mixed       |
+//	|   spans    as appendSpans writes them, if any                |
 //	+--------------------------------------------------------------+
-//	| slots      8 bytes each: 0, or in the upper 24 bits the      |
-//	|            lower 24 of an address's hash, in the lower 40    |
-//	|            where in records it is, plus 1. An address's own  |
-//	|            slot is given by its hash, and it is in the first |
-//	|            free one from there on when all are added in the  |
-//	|            order of hashes                                   |
+//	| places     5 bytes each, one for two addresses and one more: |
+//	|            where in records those begin whose hash is of     |
+//	|            this place or a later one; 3 zeros                |
 //	+--------------------------------------------------------------+
 //	| bloom      blocks of 64 bytes, in each of which 7 bits are   |
 //	|            set for an address                                |
@@ -65,17 +67,17 @@ import (
 // from the records.
 const (
 	magic       = "endopdns"
-	version     = 1
+	version     = 2
 	headerBytes = 192
 
-	endBytes  = 5
-	endsExtra = endBytes + 3
-	slotBytes = 8
-	bloomLine = 64 // bytes
-	bloomBits = 7  // set for an address
+	endNames    = 11 // in one of ends
+	endBytes    = 5 + endNames
+	placeBytes  = 5
+	placesExtra = 3
+	bloomLine   = 64 // bytes
+	bloomBits   = 7  // set for an address
 
-	maxRecords = 1<<40 - 2 // bytes of them
-	tagBits    = 24
+	maxRecords = 1<<40 - 1 // bytes of them
 )
 
 // The sections by number.
@@ -83,17 +85,16 @@ const (
 	secEnds = iota
 	secText
 	secRecords
-	secSlots
+	secPlaces
 	secBloom
 	secChecksums
 	numSections
 )
 
-var sectionNames = [numSections]string{"ends", "text", "records", "slots", "bloom", "checksums"}
+var sectionNames = [numSections]string{"ends", "text", "records", "places", "bloom", "checksums"}
 
 // A header is that of an image.
 type header struct {
-	longest        uint32
 	names, records uint64
 	stats          [2]IndexStats // by mode; Dropped is of both
 	sections       [numSections]struct{ off, size uint64 }
@@ -104,7 +105,6 @@ func (h *header) bytes() []byte {
 	copy(b, magic)
 	le := binary.LittleEndian
 	le.PutUint32(b[8:], version)
-	le.PutUint32(b[12:], h.longest)
 	le.PutUint64(b[16:], h.names)
 	le.PutUint64(b[24:], h.records)
 	for m, s := range h.stats {
@@ -154,7 +154,7 @@ func parseHeader(b []byte, size uint64) (h header, err *FormatError) {
 	case le.Uint32(b[headerBytes-4:]) != crc32.Checksum(b[:headerBytes-4], castagnoli):
 		return h, corrupt(headerBytes-4, "wrong checksum of the header")
 	}
-	h.longest, h.names, h.records = le.Uint32(b[12:]), le.Uint64(b[16:]), le.Uint64(b[24:])
+	h.names, h.records = le.Uint64(b[16:]), le.Uint64(b[24:])
 	for m := range h.stats {
 		h.stats[m] = IndexStats{Addresses: int(le.Uint64(b[32+16*m:])), Pairs: int(le.Uint64(b[40+16*m:])), Dropped: int(le.Uint64(b[64:]))}
 	}
@@ -172,12 +172,12 @@ func parseHeader(b []byte, size uint64) (h header, err *FormatError) {
 	switch {
 	case end != size:
 		return h, corrupt(min(end, size), "the file is of another size")
-	case h.names > 1<<32 || sec[secEnds].size != h.names*endBytes+endsExtra:
+	case h.names > 1<<32 || sec[secEnds].size != endsSize(h.names):
 		return h, corrupt(16, "the names do not fit their section")
 	case h.records > sec[secRecords].size || sec[secRecords].size > maxRecords:
 		return h, corrupt(24, "the addresses do not fit their section")
-	case sec[secSlots].size%slotBytes != 0 || sec[secSlots].size/slotBytes < h.records || sec[secSlots].size/slotBytes > 1<<33:
-		return h, corrupt(72+16*secSlots, "the slots are not as many as the addresses need")
+	case sec[secPlaces].size != placesSize(h.records):
+		return h, corrupt(72+16*secPlaces, "the places are not as many as the addresses need")
 	case sec[secBloom].size%bloomLine != 0 || sec[secBloom].size > 1<<38 || h.records > 0 && sec[secBloom].size == 0:
 		return h, corrupt(72+16*secBloom, "the bloom filter is not one")
 	case sec[secChecksums].size != 4*blocks+4:
@@ -189,8 +189,8 @@ func parseHeader(b []byte, size uint64) (h header, err *FormatError) {
 // aligned returns the first place for a section from an offset on.
 func aligned(off uint64) uint64 { return (off + 63) &^ 63 }
 
-// hashAddr returns the hash of an address, by which its slot, its tag and its
-// bits in the Bloom filter are found.
+// hashAddr returns the hash of an address, by which its place and its bits in the
+// Bloom filter are found.
 func hashAddr(k dense.Key) uint64 {
 	x := mix(k.Hi^0x9e3779b97f4a7c15, k.Lo^0xbf58476d1ce4e5b9)
 	y := mix(k.Lo^0x94d049bb133111eb, x^0xd6e8feb86659fd93)
@@ -214,10 +214,13 @@ func setBloom(bloom []byte, hash uint64) {
 	}
 }
 
-// numSlots and bloomSize return the sizes for a number of addresses: 1.5 slots
-// and 12 bits each.
-func numSlots(addrs uint64) uint64  { return addrs*3/2 + 1 }
-func bloomSize(addrs uint64) uint64 { return (addrs*12/8/bloomLine + 1) * bloomLine }
+// What there is for a number of addresses: a place for two, 12 bits of the Bloom
+// filter for each.
+func numPlaces(addrs uint64) uint64  { return addrs/2 + 1 }
+func placesSize(addrs uint64) uint64 { return (numPlaces(addrs)+1)*placeBytes + placesExtra }
+func bloomSize(addrs uint64) uint64  { return (addrs*12/8/bloomLine + 1) * bloomLine }
+
+func endsSize(names uint64) uint64 { return (names + endNames - 1) / endNames * endBytes }
 
 // Verify reads all of the index and compares it with its checksums, if it is one
 // of a file, and with what is true of every index: order, offsets and numbers in
@@ -263,13 +266,13 @@ func (x *Index) verify(ctx context.Context) error {
 			return ctx.Err()
 		}
 		name := x.NameOf(id)
-		if at := x.endOf(id); at != end || name == "" || len(name) > maxName || id > 0 && name <= last {
-			return corrupt(h.sections[secEnds].off+uint64(id)*endBytes, "a name is out of order")
+		if at, _ := x.boundsOf(id); at != end || name == "" || id > 0 && name <= last {
+			return corrupt(h.sections[secEnds].off+uint64(id)/endNames*endBytes, "a name is out of order")
 		}
 		last = name
 		end += uint64(len(name))
 	}
-	if end != h.sections[secText].size || x.endOf(uint32(h.names)) != end {
+	if end != h.sections[secText].size {
 		return corrupt(h.sections[secText].off+end, "the names do not fill their section")
 	}
 	return x.verifyRecords(ctx)
@@ -290,10 +293,10 @@ func (x *Index) verifyRecords(ctx context.Context) error {
 		if !x.recordAt(off, &r) {
 			return corrupt(base+off, "a record of an address")
 		}
-		if records > 0 && compareAddrs(before, r.addr) >= 0 {
+		if records > 0 && compareHashed(hashed(before), hashed(r.key)) >= 0 {
 			return corrupt(base+off, "an address is out of order")
 		}
-		before = r.addr
+		before = r.key
 		var ok bool
 		if entries, ok = r.entries(entries[:0], 0, r.num()); !ok || r.num() == 0 {
 			return corrupt(base+off, "the names of an address")
@@ -309,7 +312,7 @@ func (x *Index) verifyRecords(ctx context.Context) error {
 			n[1] > 0 && (entries[n[0]].evidence.group() != 1 || entries[n[0]+n[1]-1].evidence.group() != 1) {
 			return corrupt(base+off, "the evidence of a name")
 		}
-		if !x.find(r.addr, &found) || found.off != off {
+		if !x.find(r.key, &found) || found.off != off {
 			return corrupt(base+off, "an address is not to be found")
 		}
 		for m := range stats {
@@ -320,16 +323,10 @@ func (x *Index) verifyRecords(ctx context.Context) error {
 		}
 		off = r.end
 	}
-	taken := uint64(0)
-	for at := 0; at < len(x.slots); at += slotBytes {
-		if binary.LittleEndian.Uint64(x.slots[at:]) != 0 {
-			taken++
-		}
-	}
 	for m := range stats {
 		stats[m].Dropped = h.stats[m].Dropped
 	}
-	if records != h.records || stats != h.stats || taken != records {
+	if records != h.records || stats != h.stats {
 		return corrupt(16, "the counts")
 	}
 	return nil

@@ -107,12 +107,14 @@ type Name struct {
 //
 // In memory and in a file it is the same bytes. A lookup asks a Bloom filter
 // first, which reads 64 bytes and knows 99 % of the addresses that are not there;
-// then, as a rule, one slot, and the record of the address.
+// then where the records are of the two or so addresses that share a place with
+// this one, and these. Filter and places are small, so that a lookup waits once for
+// memory that no cache has, and LookupAddr once more for each name.
 type Index struct {
 	mode   Mode
 	header *header // nil: no names
 
-	ends, records, slots, bloom []byte
+	ends, records, places, bloom []byte
 
 	// The text of the names is a string in memory, of which names are parts, and
 	// bytes in a file, of which they are copies.
@@ -198,23 +200,28 @@ func (x *Index) appendNames(names []string, ids []byte) []string {
 	return names
 }
 
-// endOf returns where the text of a name begins, which is where that of the name
-// before ends.
-func (x *Index) endOf(id uint32) uint64 {
-	return binary.LittleEndian.Uint64(x.ends[uint64(id)*endBytes:]) & (1<<40 - 1)
-}
-
 // boundsOf returns where the text of a name is, and nothing for one that there is
 // not.
 func (x *Index) boundsOf(id uint32) (start, end uint64) {
 	if uint64(id) >= x.header.names {
 		return 0, 0
 	}
-	start, end = x.endOf(id), x.endOf(id+1)
-	if start > end || end > x.header.sections[secText].size {
+	group := x.ends[uint64(id)/endNames*endBytes:][:endBytes]
+	lengths := group[5:]
+	in := id % endNames
+	start = get40(group)
+	for _, n := range lengths[:in] {
+		start += uint64(n)
+	}
+	if end = start + uint64(lengths[in]); end > x.header.sections[secText].size {
 		return 0, 0
 	}
 	return start, end
+}
+
+// get40 returns a number of five bytes.
+func get40(b []byte) uint64 {
+	return uint64(binary.LittleEndian.Uint32(b)) | uint64(b[4])<<32
 }
 
 // AppendNameIDs appends the numbers of the names of an address that count in the
@@ -284,8 +291,8 @@ func (x *Index) Lookup(addr netip.Addr) []Name {
 	return names
 }
 
-// Addrs returns the addresses that have a name, in the order of
-// netip.Addr.Compare.
+// Addrs returns the addresses that have a name, in an order of the Index's own,
+// which is the same for the same addresses.
 func (x *Index) Addrs() iter.Seq[netip.Addr] {
 	return func(yield func(netip.Addr) bool) {
 		var r record
@@ -293,7 +300,7 @@ func (x *Index) Addrs() iter.Seq[netip.Addr] {
 			if !x.recordAt(off, &r) {
 				return // corrupt
 			}
-			if start, end := r.bounds(x.mode); start < end && !yield(r.addr.Addr()) {
+			if start, end := r.bounds(x.mode); start < end && !yield(r.key.Addr()) {
 				return
 			}
 			off = r.end
@@ -303,11 +310,20 @@ func (x *Index) Addrs() iter.Seq[netip.Addr] {
 
 // A record is that of an address, in its parts.
 type record struct {
-	addr                 dense.Key
-	n                    [3]int // names in each group
-	ids, evidence, spans []byte
-	off, end             uint64
+	key      dense.Key
+	n        [3]int // names in each group
+	ids      []byte
+	evidence []byte // of the second group; nil: all are Asked
+	spans    []byte // nil: none is known
+	off, end uint64
 }
+
+// The bits of a record's head.
+const (
+	headIPv6  = 1 << iota // the address has 16 bytes
+	headMixed             // names in other groups, or other evidence
+	headSpans             // spans
+)
 
 func (r *record) num() int { return r.n[0] + r.n[1] + r.n[2] }
 
@@ -322,31 +338,69 @@ func (r *record) bounds(m Mode) (start, end int) {
 // recordAt makes r the record at an offset, and returns false if none can be
 // there.
 func (x *Index) recordAt(off uint64, r *record) bool {
-	if off >= uint64(len(x.records)) || uint64(len(x.records))-off < 20 {
+	if off >= uint64(len(x.records)) {
 		return false
 	}
-	b := x.records[off:]
-	r.addr = dense.Key{Hi: binary.BigEndian.Uint64(b), Lo: binary.BigEndian.Uint64(b[8:])}
-	at := uint64(16)
-	var counts [4]uint64
-	for i := range counts {
+	body, n := bodyOf(x.records[off:])
+	if len(body) == 0 || !r.read(body) {
+		return false
+	}
+	r.off, r.end = off, off+uint64(n+len(body))
+	return true
+}
+
+// bodyOf returns the body of the first record, which begins at n; nothing if none
+// can be there.
+func bodyOf(records []byte) (body []byte, n int) {
+	size, n := uvarint(records)
+	if n <= 0 || size > uint64(len(records)-n) {
+		return nil, 0
+	}
+	return records[n:][:size:size], n
+}
+
+// read makes r the record with a body.
+func (r *record) read(b []byte) bool {
+	at := 1 + 4
+	if b[0]&headIPv6 != 0 {
+		at = 1 + 16
+	}
+	if len(b) < at || b[0] >= headSpans<<1 {
+		return false
+	}
+	r.key = keyOf(b[1:at])
+	var counts [3]uint64
+	of := counts[1:2]
+	if b[0]&headMixed != 0 {
+		of = counts[:]
+	}
+	for i := range of {
 		v, n := uvarint(b[at:])
 		if n <= 0 || v > uint64(len(b)) {
 			return false
 		}
-		counts[i] = v
-		at += uint64(n)
-	}
-	ids := at + 4*(counts[0]+counts[1]+counts[2])
-	evidence := ids + counts[1]
-	spans := evidence + counts[3]
-	if spans > uint64(len(b)) {
-		return false
+		of[i] = v
+		at += n
 	}
 	r.n = [3]int{int(counts[0]), int(counts[1]), int(counts[2])}
-	r.ids, r.evidence, r.spans = b[at:ids], b[ids:evidence], b[evidence:spans]
-	r.off, r.end = off, off+spans
-	return true
+	end := at + 4*r.num()
+	r.evidence, r.spans = nil, nil
+	evidenceEnd := end
+	if b[0]&headMixed != 0 {
+		evidenceEnd += r.n[1]
+	}
+	if evidenceEnd > len(b) {
+		return false
+	}
+	r.ids = b[at:end]
+	if b[0]&headMixed != 0 {
+		r.evidence = b[end:evidenceEnd]
+	}
+	if b[0]&headSpans != 0 {
+		r.spans = b[evidenceEnd:]
+		return true
+	}
+	return evidenceEnd == len(b)
 }
 
 // entries appends the names of a part of the record; ok is false if that cannot
@@ -356,40 +410,63 @@ func (r *record) entries(entries []entry, start, end int) (_ []entry, ok bool) {
 	for i := range entries {
 		e := &entries[i]
 		e.name = binary.LittleEndian.Uint32(r.ids[4*i:])
+		e.span = unknown
 		switch {
 		case i < r.n[0]:
 			e.evidence = ViaCNAME
-		case i < r.n[0]+r.n[1]:
-			e.evidence = Evidence(r.evidence[i-r.n[0]])
-		default:
+		case i >= r.n[0]+r.n[1]:
 			e.evidence = Owned
+		case r.evidence == nil:
+			e.evidence = Asked
+		default:
+			e.evidence = Evidence(r.evidence[i-r.n[0]])
 		}
+	}
+	if r.spans == nil {
+		return entries[start:], true
 	}
 	rest, ok := readSpans(r.spans, entries)
 	return entries[start:], ok && (len(rest) == 0 || end < r.num())
 }
 
 // appendRecord appends the record of an address with its entries in the order of
-// the Index.
-func appendRecord(dst []byte, addr dense.Key, entries []entry, spans []byte) (_, spansAgain []byte) {
-	b := addr.Bytes()
-	dst = append(dst, b[:]...)
+// the Index. room may be used again.
+func appendRecord(dst []byte, addr dense.Key, entries []entry, room []byte) (_, roomAgain []byte) {
+	head := byte(0)
+	if !is4(addr) {
+		head = headIPv6
+	}
 	var n [3]uint64
 	for i := range entries {
 		n[entries[i].evidence.group()]++
+		if entries[i].evidence != Asked {
+			head |= headMixed
+		}
+		if entries[i].span != unknown {
+			head |= headSpans
+		}
 	}
-	for _, n := range n {
-		dst = binary.AppendUvarint(dst, n)
+	b := appendAddr(append(room[:0], head), addr)
+	if head&headMixed == 0 {
+		b = binary.AppendUvarint(b, n[1])
+	} else {
+		for _, n := range n {
+			b = binary.AppendUvarint(b, n)
+		}
 	}
-	spans = appendSpans(spans[:0], entries)
-	dst = binary.AppendUvarint(dst, uint64(len(spans)))
 	for i := range entries {
-		dst = binary.LittleEndian.AppendUint32(dst, entries[i].name)
+		b = binary.LittleEndian.AppendUint32(b, entries[i].name)
 	}
-	for _, e := range entries[n[0] : n[0]+n[1]] {
-		dst = append(dst, byte(e.evidence))
+	if head&headMixed != 0 {
+		for _, e := range entries[n[0] : n[0]+n[1]] {
+			b = append(b, byte(e.evidence))
+		}
 	}
-	return append(dst, spans...), spans
+	if head&headSpans != 0 {
+		b = appendSpans(b, entries)
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(b)))
+	return append(dst, b...), b
 }
 
 // lookup makes r the record of an address, if it has one.
@@ -406,20 +483,27 @@ func (x *Index) find(key dense.Key, r *record) bool {
 	if len(x.bloom) == 0 || !x.mayContain(hash) {
 		return false
 	}
-	tag := hash << (64 - tagBits) >> (64 - tagBits)
-	at := placeOf(hash, numSlots(x.header.records)) * slotBytes
-	for range uint64(x.header.longest) + 1 {
-		if at+slotBytes > uint64(len(x.slots)) {
+	at := placeOf(hash, numPlaces(x.header.records)) * placeBytes
+	off, end := get40(x.places[at:]), get40(x.places[at+placeBytes:])
+	if end > uint64(len(x.records)) {
+		return false
+	}
+	var room [17]byte
+	head := byte(headIPv6)
+	if is4(key) {
+		head = 0
+	}
+	addr := appendAddr(append(room[:0], head), key)
+	for off < end {
+		body, n := bodyOf(x.records[off:end])
+		if len(body) == 0 {
 			return false
 		}
-		s := binary.LittleEndian.Uint64(x.slots[at:])
-		if s == 0 {
-			return false
+		if len(body) >= len(addr) && body[0]&headIPv6 == head && string(body[1:len(addr)]) == string(addr[1:]) {
+			r.off, r.end = off, off+uint64(n+len(body))
+			return r.read(body)
 		}
-		if s>>(64-tagBits) == tag && x.recordAt(s&(1<<40-1)-1, r) && r.addr == key {
-			return true
-		}
-		at += slotBytes
+		off += uint64(n + len(body))
 	}
 	return false
 }

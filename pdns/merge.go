@@ -36,7 +36,6 @@ type merger struct {
 	chains   *chains
 
 	records segment // as in the image, with the numbers of names that need not be used
-	slots   segment // 16 bytes an address: hash, and where its record is
 	used    bitmap  // names
 	header  header
 }
@@ -288,10 +287,10 @@ func (m *merger) mergePairs() error {
 		sources = append(sources, &pairReader{segmentReader: segmentReader{segment: m.runs[i].pairs}, ids: ids[i]})
 	}
 	m.used = newBitmap(int(m.numNames))
-	records, slots := m.segmentWriter(), m.segmentWriter()
-	h := newHeap(sources, func(a, b *pairReader) int { return compareAddrs(a.addr, b.addr) })
+	records := m.segmentWriter()
+	h := newHeap(sources, func(a, b *pairReader) int { return compareHashed(a.hashedAddr, b.hashedAddr) })
 	var gathered, entries []entry
-	var spans []byte
+	var room []byte
 	for len(h.sources) > 0 {
 		if m.header.records%4096 == 0 && m.ctx.Err() != nil {
 			return m.ctx.Err()
@@ -305,11 +304,7 @@ func (m *merger) mergePairs() error {
 		for i := range entries {
 			m.used.set(entries[i].name)
 		}
-		off := uint64(records.size) + uint64(len(records.buf))
-		slots.buf = binary.LittleEndian.AppendUint64(slots.buf, hashAddr(addr))
-		slots.buf = binary.LittleEndian.AppendUint64(slots.buf, off)
-		slots.end()
-		records.buf, spans = appendRecord(records.buf, addr, entries, spans)
+		records.buf, room = appendRecord(records.buf, addr, entries, room)
 		records.end()
 		m.header.records++
 	}
@@ -324,8 +319,7 @@ func (m *merger) mergePairs() error {
 	if m.records.size > maxRecords {
 		return errors.New("more than 1 TiB of names of addresses")
 	}
-	m.slots, err = slots.finish()
-	return err
+	return nil
 }
 
 // resolve appends the entries of an address for the Index, in its order, made of

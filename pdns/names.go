@@ -98,12 +98,18 @@ func (d *dict) findAll(found, hashes *[batch]uint32, texts [][]byte) {
 		found[i] = uint32(s)
 	}
 	blocks := *d.blocks.Load()
+	var numbers [batch]uint32
+	for i := range texts {
+		if at := found[i] - 1; found[i] != 0 {
+			numbers[i] = binary.LittleEndian.Uint32(blocks[at>>16][at&(textBlock-1):])
+		}
+	}
 	for i, text := range texts {
 		if found[i] == 0 {
 			continue
 		}
-		n, known := readText(blocks, found[i]-1)
-		if found[i] = n + 1; string(known) != string(text) {
+		_, known := readText(blocks, found[i]-1)
+		if found[i] = numbers[i] + 1; string(known) != string(text) {
 			found[i] = 0
 		}
 	}

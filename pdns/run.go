@@ -1,6 +1,7 @@
 package pdns
 
 import (
+	"cmp"
 	"encoding/binary"
 	"slices"
 
@@ -16,7 +17,7 @@ import (
 //	         shared  1 byte: how many bytes are those of the name before
 //	         n       1 byte: how many follow
 //	         rest    n bytes
-//	pairs  in the order of the addresses
+//	pairs  in the order of the addresses' hashes, then of addresses
 //	         addr    16 bytes
 //	         n       uvarint
 //	         n times, in the order of names
@@ -90,8 +91,8 @@ func appendPairs(dst []byte, addr dense.Key, entries []entry) []byte {
 // A pairReader reads the entries of addresses in order.
 type pairReader struct {
 	segmentReader
-	ids     []uint32 // what stands for the numbers of names, nil for themselves
-	addr    dense.Key
+	ids []uint32 // what stands for the numbers of names, nil for themselves
+	hashedAddr
 	entries []entry
 }
 
@@ -99,7 +100,7 @@ func (r *pairReader) next() bool {
 	if !r.more() {
 		return false
 	}
-	r.addr = dense.KeyOf([16]byte(r.rest))
+	r.hashedAddr = hashed(dense.KeyOf([16]byte(r.rest)))
 	r.rest = r.rest[16:]
 	n := int(r.uvarint())
 	r.entries = slices.Grow(r.entries[:0], n)[:n]
@@ -150,15 +151,27 @@ func (r *edgeReader) next() bool {
 	return true
 }
 
-// compareAddrs orders addresses as netip.Addr.Compare does: IPv4 first.
-func compareAddrs(a, b dense.Key) int {
-	if a4, b4 := is4(a), is4(b); a4 != b4 {
+// A hashedAddr is an address with its hash, by which records are ordered.
+type hashedAddr struct {
+	hash uint64
+	addr dense.Key
+}
+
+func hashed(addr dense.Key) hashedAddr { return hashedAddr{hashAddr(addr), addr} }
+
+// compareHashed orders addresses by hash, and those with the same as
+// netip.Addr.Compare does.
+func compareHashed(a, b hashedAddr) int {
+	if a.hash != b.hash {
+		return cmp.Compare(a.hash, b.hash)
+	}
+	if a4, b4 := is4(a.addr), is4(b.addr); a4 != b4 {
 		if a4 {
 			return -1
 		}
 		return 1
 	}
-	return a.Compare(b)
+	return a.addr.Compare(b.addr)
 }
 
 func is4(k dense.Key) bool { return k.Hi == 0 && k.Lo>>32 == 0xffff }

@@ -27,38 +27,38 @@ func (m *merger) write(w imageWriter) error {
 	if err := m.writeRecords(w); err != nil {
 		return err
 	}
-	if err := m.writeSlots(w); err != nil {
-		return err
-	}
 	m.header.stats[1].Dropped = m.header.stats[0].Dropped
 	return w.finish(&m.header)
 }
 
 // writeNames writes the names that are used.
 func (m *merger) writeNames(w imageWriter) error {
-	numUsed := uint64(0)
 	for _, word := range m.used {
-		numUsed += uint64(bits.OnesCount64(word))
+		m.header.names += uint64(bits.OnesCount64(word))
 	}
-	m.header.names = numUsed
 	size := uint64(0)
 	for section, begin := range []func(){
-		secEnds: func() { w.begin(secEnds, numUsed*endBytes+endsExtra) },
+		secEnds: func() { w.begin(secEnds, endsSize(m.header.names)) },
 		secText: func() { w.begin(secText, size) },
 	} {
 		begin()
 		names := nameReader{segmentReader: segmentReader{segment: m.names}}
 		var buf []byte
+		n := 0
 		for id := uint32(0); names.next(); id++ {
 			if !m.used.has(id) {
 				continue
 			}
 			if section == secEnds {
-				buf = append40(buf, size)
+				if n%endNames == 0 {
+					buf = append40(buf, size)
+				}
+				buf = append(buf, byte(len(names.name)))
 				size += uint64(len(names.name))
 			} else {
 				buf = append(buf, names.name...)
 			}
+			n++
 			if len(buf) >= blockBytes {
 				if err := cmp.Or(m.ctx.Err(), w.write(buf)); err != nil {
 					return err
@@ -67,7 +67,9 @@ func (m *merger) writeNames(w imageWriter) error {
 			}
 		}
 		if section == secEnds {
-			buf = append(append40(buf, size), 0, 0, 0)
+			for ; n%endNames > 0; n++ {
+				buf = append(buf, 0)
+			}
 		}
 		if err := cmp.Or(names.err, w.write(buf)); err != nil {
 			return err
@@ -83,7 +85,8 @@ func append40(dst []byte, v uint64) []byte {
 	return append(dst, byte(v), byte(v>>8), byte(v>>16), byte(v>>24), byte(v>>32))
 }
 
-// writeRecords writes the records with the numbers of the names that are used.
+// writeRecords writes the records with the numbers of the names that are used, and
+// then what leads to them: both are in the order of hashes.
 func (m *merger) writeRecords(w imageWriter) error {
 	before := make([]uint32, len(m.used)) // how many are used before those of a word
 	n := 0
@@ -94,95 +97,95 @@ func (m *merger) writeRecords(w imageWriter) error {
 	w.begin(secRecords, uint64(m.records.size))
 	records := segmentReader{segment: m.records}
 	m.records = segment{} // its blocks go as they are read
+	places, bloom := placesWriter{segmentWriter: m.segmentWriter()}, bloomWriter{segmentWriter: m.segmentWriter()}
+	numPlaces, numLines := numPlaces(m.header.records), bloomSize(m.header.records)/bloomLine
+	off := uint64(0)
 	for records.more() {
 		block := slices.Clone(records.rest)
 		if records.file == nil {
 			records.blocks[records.next-1].data = nil
 		}
 		for b := block; len(b) > 0; {
-			b = b[16:]
-			num := uint64(0)
-			var counts [4]uint64
-			for i := range counts {
-				v, n := uvarint(b)
-				counts[i], b = v, b[n:]
-				if i < 3 {
-					num += v
-				}
+			body, n := bodyOf(b)
+			var r record
+			if !r.read(body) {
+				panic("pdns: not what was just written") // blocks have checksums
 			}
-			for range num {
-				id := binary.LittleEndian.Uint32(b)
+			for ids := r.ids; len(ids) > 0; ids = ids[4:] {
+				id := binary.LittleEndian.Uint32(ids)
 				id = before[id/64] + uint32(bits.OnesCount64(m.used[id/64]&(1<<(id%64)-1)))
-				binary.LittleEndian.PutUint32(b, id)
-				b = b[4:]
+				binary.LittleEndian.PutUint32(ids, id)
 			}
-			b = b[counts[1]+counts[3]:]
+			hash := hashAddr(r.key)
+			places.reach(placeOf(hash, numPlaces), off)
+			bloom.reach(placeOf(hash, numLines))
+			setBloom(bloom.line[:], hash)
+			b = b[n+len(body):]
+			off += uint64(n + len(body))
 		}
 		records.rest = nil
 		if err := cmp.Or(m.ctx.Err(), w.write(block)); err != nil {
 			return err
 		}
 	}
-	return records.err
-}
-
-// writeSlots writes the slots and the Bloom filter. Where not all slots may be in
-// memory, they are made in several passes, each of a part of the hashes.
-func (m *merger) writeSlots(w imageWriter) error {
-	records := m.header.records
-	parts := uint64(1)
-	if m.file != nil {
-		parts += 32 * records / uint64(m.memory)
+	places.reach(numPlaces, off)
+	places.buf = append(places.buf, make([]byte, placesExtra)...)
+	bloom.reach(numLines)
+	if records.err != nil {
+		return records.err
 	}
-	home := numSlots(records)
-	bloom := make([]byte, bloomSize(records))
-	w.begin(secSlots, (home+64)*slotBytes)
-	next := uint64(0)
-	var order []prefixed // by hash
-	var offs []uint64
-	var buf []byte
-	for part := range parts {
-		order, offs = order[:0], offs[:0]
-		r := segmentReader{segment: m.slots}
-		for r.more() {
-			for ; len(r.rest) > 0; r.rest = r.rest[16:] {
-				hash := binary.LittleEndian.Uint64(r.rest)
-				if placeOf(hash, parts) != part {
-					continue
-				}
-				order = append(order, prefixed{hash, uint32(len(offs))})
-				offs = append(offs, binary.LittleEndian.Uint64(r.rest[8:]))
-				setBloom(bloom, hash)
-			}
-		}
-		if r.err != nil {
-			return r.err
-		}
-		sortPrefixed(order)
-		for _, s := range order {
-			own := placeOf(s.prefix, home)
-			for ; next < own; next++ {
-				buf = binary.LittleEndian.AppendUint64(buf, 0)
-			}
-			buf = binary.LittleEndian.AppendUint64(buf, s.prefix<<(64-tagBits)|(offs[s.n]+1))
-			m.header.longest = max(m.header.longest, uint32(next-own))
-			next++
-			if len(buf) >= blockBytes {
-				if err := cmp.Or(m.ctx.Err(), w.write(buf)); err != nil {
-					return err
-				}
-				buf = buf[:0]
-			}
-		}
-	}
-	for ; next < home; next++ {
-		buf = binary.LittleEndian.AppendUint64(buf, 0)
-	}
-	if err := w.write(buf); err != nil {
+	if err := m.copySection(w, secPlaces, &places.segmentWriter); err != nil {
 		return err
 	}
-	w.begin(secBloom, uint64(len(bloom)))
-	return w.write(bloom)
+	return m.copySection(w, secBloom, &bloom.segmentWriter)
+}
+
+// copySection writes a section that is ready.
+func (m *merger) copySection(w imageWriter, section int, from *segmentWriter) error {
+	s, err := from.finish()
+	if err != nil {
+		return err
+	}
+	w.begin(section, uint64(s.size))
+	r := segmentReader{segment: s}
+	for r.more() {
+		if err := cmp.Or(m.ctx.Err(), w.write(r.rest)); err != nil {
+			return err
+		}
+		r.rest = nil
+	}
+	return r.err
+}
+
+// A placesWriter writes where records begin, by place.
+type placesWriter struct {
+	segmentWriter
+	next uint64 // place
+}
+
+// reach says that the records of the places up to one begin at off, unless they
+// are behind already.
+func (w *placesWriter) reach(place, off uint64) {
+	for ; w.next <= place; w.next++ {
+		w.buf = append40(w.buf, off)
+		w.end()
+	}
+}
+
+// A bloomWriter writes blocks of the Bloom filter.
+type bloomWriter struct {
+	segmentWriter
+	line [bloomLine]byte
+	at   uint64 // the number of line
+}
+
+// reach makes line that with a number, and writes those before.
+func (w *bloomWriter) reach(line uint64) {
+	for ; w.at < line; w.at++ {
+		w.buf = append(w.buf, w.line[:]...)
+		w.line = [bloomLine]byte{}
+		w.end()
+	}
 }
 
 // A layout is where the sections of an image are.
@@ -244,7 +247,7 @@ func (w *memoryImage) index() *Index {
 	return &Index{
 		header: &w.layout.header,
 		ends:   w.sections[secEnds], text: w.text.String(),
-		records: w.sections[secRecords], slots: w.sections[secSlots], bloom: w.sections[secBloom],
+		records: w.sections[secRecords], places: w.sections[secPlaces], bloom: w.sections[secBloom],
 	}
 }
 
