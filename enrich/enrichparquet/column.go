@@ -369,11 +369,23 @@ type addrs struct {
 // absentAddr stands for no address where a number in the dictionary is wanted.
 const absentAddr = math.MaxUint32
 
-// add adds an address and returns its number in the dictionary.
-func (a *addrs) add(addr netip.Addr) uint32 {
-	id := a.number(addr)
-	a.addNumber(id)
-	return id
+// add adds addresses and sets their numbers in the dictionary.
+func (a *addrs) add(numbers *[batch]uint32, addrs []netip.Addr) {
+	var keys [batch]dense.Key
+	for i, addr := range addrs {
+		if addr.IsValid() {
+			keys[i] = dense.AddrKey(addr)
+		}
+	}
+	a.numbers.FindAll(numbers, keys[:len(addrs)])
+	for i, addr := range addrs {
+		if numbers[i] > 0 && addr.IsValid() {
+			numbers[i]--
+		} else {
+			numbers[i] = a.number(addr)
+		}
+		a.addNumber(numbers[i])
+	}
 }
 
 func (a *addrs) addNumber(id uint32) {
@@ -385,6 +397,7 @@ func (a *addrs) addNumber(id uint32) {
 	a.ids = append(a.ids, id)
 }
 
+// number returns the number of an address in the dictionary.
 func (a *addrs) number(addr netip.Addr) uint32 {
 	if !addr.IsValid() {
 		return absentAddr

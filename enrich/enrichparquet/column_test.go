@@ -76,12 +76,13 @@ func TestRuns(t *testing.T) {
 // TestManyGroups: more row groups than a file can have are an error.
 func TestManyGroups(t *testing.T) {
 	w := Writer{Flows: io.Discard, RowGroup: 1}
-	if err := w.Write(Row{}); err != nil {
+	rows := make([]Row, batch)
+	if err := w.Write(rows...); err != nil {
 		t.Fatal(err)
 	}
 	w.flows.groups = make([]format.RowGroup, math.MaxInt16)
 	for range 2 {
-		if err := w.Write(Row{}); err != errGroups {
+		if err := w.Write(rows...); err != errGroups {
 			t.Errorf("error %v", err)
 		}
 	}

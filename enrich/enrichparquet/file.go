@@ -139,14 +139,9 @@ func (f *file) nameLists() (name, evidence *column) {
 	return f.add(of("name"), text), f.add(of("evidence"), text)
 }
 
-// endRow ends a row, and pages that are full.
-func (f *file) endRow() {
-	f.rows++
-	for _, c := range f.lists {
-		if c.n >= pageItems {
-			f.packer.end(c)
-		}
-	}
+// endRows ends rows, of one batch, and pages that are full of them.
+func (f *file) endRows(n int) {
+	f.rows += int64(n)
 	if f.rows%pageRows == 0 {
 		for _, c := range f.columns {
 			f.packer.end(c)

@@ -107,28 +107,30 @@ func (w *Writer) start() error {
 	return nil
 }
 
-// Write adds a flow. An error is that of writing to Flows or Names, or that there
-// are more row groups than a file can have; after one, the files are of no use and
-// every further call returns it.
-func (w *Writer) Write(row Row) error {
+// batch is how many rows are written at a time, column after column: a column's
+// code and tables stay in the cache meanwhile, and where addresses have to be looked
+// up the waits for memory of many overlap. What is written does not depend on how
+// many rows come in one call.
+const batch = dense.Batch
+
+// Write adds flows. Many at a time cost less than one by one. An error is that of
+// writing to Flows or Names, or that there are more row groups than a file can have;
+// after one, the files are of no use and every further call returns it.
+func (w *Writer) Write(rows ...Row) error {
 	if w.flows == nil {
 		if err := w.start(); err != nil {
 			return err
 		}
 	}
-	if err := w.err(); err != nil {
-		return err
+	for len(rows) > 0 && w.err() == nil {
+		n := min(len(rows), batch-int(w.flows.rows%batch))
+		w.flows.add(rows[:n], w.names)
+		w.flows.endRows(n)
+		if w.flows.rows%batch == 0 {
+			w.flows.endFullGroup()
+		}
+		rows = rows[n:]
 	}
-	sensor := row.Record.DstName
-	if row.Remote != row.Record.Dst {
-		sensor = ""
-	}
-	newRemote := w.flows.add(&row, sensor)
-	if w.names != nil && newRemote {
-		w.names.add(row.Remote.Addr())
-	}
-	w.flows.endRow()
-	w.flows.endFullGroup()
 	return w.err()
 }
 
@@ -201,50 +203,100 @@ func newFlowFile(w io.Writer, limit int) (*flowFile, error) {
 
 func (t *flowFile) reset() { t.remoteOf = t.remoteOf[:0] }
 
-// add adds a flow, and reports whether its remote end is new in the row group.
-// sensor is the name of the remote end that the sensor saw.
-func (t *flowFile) add(row *Row, sensor string) (newRemote bool) {
-	rec := &row.Record
-	addTime(t.start, rec.Start)
-	addTime(t.end, rec.End)
-	t.device.add(rec.Device)
-	t.os.add(rec.OS.String())
-	t.app.add(rec.App.Name)
-	t.parent.add(rec.App.Parent)
-	t.proto.add(rec.Proto.String())
-	t.src.add(rec.Src.Addr())
-	addPort(t.srcPort, rec.Src)
-	dst := t.dst.add(rec.Dst.Addr())
-	addPort(t.dstPort, rec.Dst)
-	t.direction.add(row.Direction)
-	t.basis.add(row.Basis)
-	remotes := t.remote.dictSize
-	remote := t.remoteNumber(row, dst)
-	t.remote.addNumber(remote)
-	t.sensor.add(sensor)
-	t.tx.int64(rec.TxBytes)
-	t.rx.int64(rec.RxBytes)
-	t.null.add(rec.Null.String())
-	if t.lists != nil {
-		t.lists.add(row.Remote.Addr(), remote, sensor, t.sensor.lastID)
+// add adds at most a batch of flows, and the names of their remote ends to names
+// where these are new in the row group.
+func (t *flowFile) add(rows []Row, names *nameFile) {
+	for i := range rows {
+		addTime(t.start, rows[i].Record.Start)
 	}
-	return t.remote.dictSize > remotes
+	for i := range rows {
+		addTime(t.end, rows[i].Record.End)
+	}
+	for i := range rows {
+		t.device.add(rows[i].Record.Device)
+	}
+	for i := range rows {
+		t.os.add(rows[i].Record.OS.String())
+	}
+	for i := range rows {
+		t.app.add(rows[i].Record.App.Name)
+	}
+	for i := range rows {
+		t.parent.add(rows[i].Record.App.Parent)
+	}
+	for i := range rows {
+		t.proto.add(rows[i].Record.Proto.String())
+	}
+	var addrs [batch]netip.Addr
+	var numbers [batch]uint32 // in dictionaries: of src, of dst, then of remote
+	for i := range rows {
+		addrs[i] = rows[i].Record.Src.Addr()
+		addPort(t.srcPort, rows[i].Record.Src)
+	}
+	t.src.add(&numbers, addrs[:len(rows)])
+	for i := range rows {
+		addrs[i] = rows[i].Record.Dst.Addr()
+		addPort(t.dstPort, rows[i].Record.Dst)
+	}
+	t.dst.add(&numbers, addrs[:len(rows)])
+	for i := range rows {
+		t.direction.add(rows[i].Direction)
+	}
+	for i := range rows {
+		t.basis.add(rows[i].Basis)
+	}
+	t.addRemotes(rows, &numbers, names)
+	var sensors [batch]uint32
+	for i := range rows {
+		t.sensor.add(rows[i].sensor())
+		sensors[i] = t.sensor.lastID
+	}
+	for i := range rows {
+		t.tx.int64(rows[i].Record.TxBytes)
+	}
+	for i := range rows {
+		t.rx.int64(rows[i].Record.RxBytes)
+	}
+	for i := range rows {
+		t.null.add(rows[i].Record.Null.String())
+	}
+	if t.lists != nil {
+		t.lists.add(rows, &numbers, &sensors, &t.packer)
+	}
 }
 
-// remoteNumber returns the number of the remote end in its dictionary. It is Dst
-// more often than not, whose number then tells it: another look-up in a large
-// table would take longer than all columns of numbers.
-func (t *flowFile) remoteNumber(row *Row, dst uint32) uint32 {
-	if row.Remote.Addr() != row.Record.Dst.Addr() || dst == absentAddr {
-		return t.remote.number(row.Remote.Addr())
-	}
-	for int(dst) >= len(t.remoteOf) {
+// addRemotes replaces the numbers of Dst by those of the remote end, and adds
+// these. The remote end is Dst more often than not, whose number then tells it:
+// another look-up in a large table would take longer than all columns of numbers.
+func (t *flowFile) addRemotes(rows []Row, numbers *[batch]uint32, names *nameFile) {
+	for len(t.remoteOf) < t.dst.dictSize {
 		t.remoteOf = append(t.remoteOf, 0)
 	}
-	if t.remoteOf[dst] == 0 {
-		t.remoteOf[dst] = t.remote.number(row.Remote.Addr()) + 1
+	for i := range rows {
+		addr, dst := rows[i].Remote.Addr(), numbers[i]
+		isDst := dst != absentAddr && addr == rows[i].Record.Dst.Addr()
+		if isDst && t.remoteOf[dst] > 0 {
+			numbers[i] = t.remoteOf[dst] - 1
+		} else {
+			before := t.remote.dictSize
+			numbers[i] = t.remote.number(addr)
+			if isDst {
+				t.remoteOf[dst] = numbers[i] + 1
+			}
+			if names != nil && t.remote.dictSize > before {
+				names.add(addr)
+			}
+		}
+		t.remote.addNumber(numbers[i])
 	}
-	return t.remoteOf[dst] - 1
+}
+
+// sensor returns the name of the remote end that the sensor saw.
+func (r *Row) sensor() string {
+	if r.Remote != r.Record.Dst {
+		return ""
+	}
+	return r.Record.DstName
 }
 
 func addTime(c *column, t time.Time) {
@@ -293,39 +345,50 @@ func (t *flowFile) addLists(r Resolver, evidence string) {
 	t.lists.reset()
 }
 
-// add adds the list of a flow.
-func (l *lists) add(addr netip.Addr, remote uint32, sensor string, sensorID uint32) {
-	list := l.list(addr, remote)
-	before := len(l.names.ids)
-	if sensor == "" {
-		l.names.ids = append(l.names.ids, list...)
-	} else {
-		if int(sensorID) == len(l.sensors) {
+// add adds the lists of flows, whose remote ends and sensor's names have numbers.
+func (l *lists) add(rows []Row, remotes, sensors *[batch]uint32, p *packer) {
+	var places [batch]place
+	for i := range rows {
+		places[i] = l.place(rows[i].Remote.Addr(), remotes[i])
+		if sensor := rows[i].sensor(); sensor != "" && int(sensors[i]) == len(l.sensors) {
 			l.sensors = append(l.sensors, l.names.number(sensor))
 		}
-		number := l.sensors[sensorID]
-		l.names.ids = append(l.names.ids, number)
-		l.evidence.same.add(sensorEvidence, 1)
-		if i := slices.Index(list, number); i >= 0 {
-			l.names.ids = append(l.names.ids, list[:i]...)
-			list = list[i+1:]
+	}
+	for i := range rows {
+		list := l.numbers[places[i].start:places[i].end]
+		before := len(l.names.ids)
+		sensor := rows[i].sensor()
+		if sensor == "" {
+			l.names.ids = append(l.names.ids, list...)
+		} else {
+			number := l.sensors[sensors[i]]
+			l.names.ids = append(l.names.ids, number)
+			l.evidence.same.add(sensorEvidence, 1)
+			if i := slices.Index(list, number); i >= 0 {
+				l.names.ids = append(l.names.ids, list[:i]...)
+				list = list[i+1:]
+			}
+			l.names.ids = append(l.names.ids, list...)
 		}
-		l.names.ids = append(l.names.ids, list...)
+		n := len(l.names.ids) - before
+		if sensor != "" {
+			l.evidence.same.add(resolverEvidence, n-1)
+		} else {
+			l.evidence.same.add(resolverEvidence, n)
+		}
+		l.names.list(n)
+		l.evidence.list(n)
+		if l.names.n >= pageItems {
+			p.end(l.names.column)
+			p.end(l.evidence)
+		}
 	}
-	n := len(l.names.ids) - before
-	if sensor != "" {
-		l.evidence.same.add(resolverEvidence, n-1)
-	} else {
-		l.evidence.same.add(resolverEvidence, n)
-	}
-	l.names.list(n)
-	l.evidence.list(n)
 }
 
-// list returns the numbers of the names of a remote address.
-func (l *lists) list(addr netip.Addr, remote uint32) []uint32 {
+// place returns where the list of a remote address stands.
+func (l *lists) place(addr netip.Addr, remote uint32) place {
 	if remote == absentAddr {
-		return nil
+		return place{}
 	}
 	if int(remote) == len(l.places) {
 		start := len(l.numbers)
@@ -333,8 +396,7 @@ func (l *lists) list(addr netip.Addr, remote uint32) []uint32 {
 		l.places = append(l.places, place{start, len(l.numbers)})
 		*l.names.held += 4 * (len(l.numbers) - start)
 	}
-	p := l.places[remote]
-	return l.numbers[p.start:p.end]
+	return l.places[remote]
 }
 
 func (l *lists) reset() {
@@ -380,13 +442,17 @@ func (t *nameFile) add(addr netip.Addr) {
 		return
 	}
 	t.numbers = t.name.appendNumbers(t.numbers[:0], addr)
+	if len(t.numbers) == 0 {
+		return
+	}
+	address := t.address.number(addr)
 	for i, number := range t.numbers {
-		t.address.add(addr)
+		t.address.addNumber(address)
 		t.name.present()
 		t.name.ids = append(t.name.ids, number)
 		t.evidence.add(t.word)
 		t.rank.int32(uint32(i + 1))
-		t.endRow()
+		t.endRows(1)
 	}
 	t.endFullGroup()
 }

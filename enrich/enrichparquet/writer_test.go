@@ -163,22 +163,31 @@ func random(seed uint64, rows int) ([]enrichparquet.Row, *table) {
 	return all, r
 }
 
+// write writes rows, and requires that it does not matter how many of them come in
+// one call.
 func write(t testing.TB, w enrichparquet.Writer, rows []enrichparquet.Row, factored bool) (flows, names []byte) {
 	t.Helper()
-	var f, n bytes.Buffer
-	w.Flows = &f
-	if factored {
-		w.Names = &n
-	}
-	for _, row := range rows {
-		if err := w.Write(row); err != nil {
+	for at, call := range []int{1, 100, len(rows)} {
+		w := w
+		var f, n bytes.Buffer
+		w.Flows = &f
+		if factored {
+			w.Names = &n
+		}
+		for rows := range slices.Chunk(rows, max(call, 1)) {
+			if err := w.Write(rows...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
 			t.Fatal(err)
 		}
+		if at > 0 && (!bytes.Equal(flows, f.Bytes()) || !bytes.Equal(names, n.Bytes())) {
+			t.Errorf("%d rows in calls of %d are other files than one by one", len(rows), call)
+		}
+		flows, names = f.Bytes(), n.Bytes()
 	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return f.Bytes(), n.Bytes()
+	return flows, names
 }
 
 // read reads a file with a reader that is not ours.
@@ -240,7 +249,7 @@ func equalNulls(t *testing.T, want []map[string]any, file []byte) {
 // TestRoundTrip: a reader that is not ours finds every row as the simple way makes
 // it, however small the row groups are, with lists and factored.
 func TestRoundTrip(t *testing.T) {
-	for _, tt := range []struct{ rows, group int }{{0, 0}, {1, 0}, {3000, 0}, {3000, 20 << 10}, {200, 1}} {
+	for _, tt := range []struct{ rows, group int }{{0, 0}, {1, 0}, {3000, 0}, {3000, 20 << 10}, {700, 1}} {
 		t.Run(fmt.Sprintf("rows=%d/group=%d", tt.rows, tt.group), func(t *testing.T) {
 			rows, r := random(uint64(tt.rows), tt.rows)
 			w := enrichparquet.Writer{Resolver: r, Evidence: "query", RowGroup: tt.group}
@@ -517,7 +526,9 @@ func benchmarkRows(names int) (rows []enrichparquet.Row, r *table) {
 	return rows, r
 }
 
-// BenchmarkWrite writes the rows in both forms.
+const rowsPerLoop = 256
+
+// BenchmarkWrite writes the rows in both forms, 256 an operation.
 func BenchmarkWrite(b *testing.B) {
 	for _, names := range []int{0, 8, 40} {
 		rows, r := benchmarkRows(names)
@@ -531,15 +542,16 @@ func BenchmarkWrite(b *testing.B) {
 				}
 				n := 0
 				for b.Loop() {
-					if err := w.Write(rows[n%len(rows)]); err != nil {
+					from := n % (len(rows) - rowsPerLoop)
+					if err := w.Write(rows[from : from+rowsPerLoop]...); err != nil {
 						b.Fatal(err)
 					}
-					n++
+					n += rowsPerLoop
 				}
 				if err := w.Close(); err != nil {
 					b.Fatal(err)
 				}
-				b.SetBytes(int64(flows+namesFile) / int64(n))
+				b.SetBytes(rowsPerLoop * int64(flows+namesFile) / int64(n))
 				b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "records/s")
 			})
 		}

@@ -103,7 +103,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 // readNames makes the index of names.
 func readNames(ctx context.Context, o *options, report *reporter) (*pdns.Index, error) {
-	builder := pdns.Builder{Memory: o.memory / 2}
+	builder := pdns.Builder{Memory: o.memory / 2, NoTimes: true, NoCNAMEs: o.names == pdns.Owner} // what is not written
 	defer builder.Close()
 	if o.pdns != "" {
 		files := pdnsparquet.Mixed{Patterns: strings.Split(o.pdns, ","), Format: o.pdnsFormat, Workers: o.workers, Progress: report.progress("passive DNS")}
@@ -142,14 +142,12 @@ func (o *options) writer(out *output, stdout io.Writer, index *pdns.Index) (writ
 			return nil, nil, err
 		}
 	}
+	rows := make([]enrichparquet.Row, batchSize)
 	return func(recs []flow.Record) error {
-		for _, rec := range recs {
+		for i, rec := range recs {
 			label := o.labeler.Label(rec)
-			row := enrichparquet.Row{Record: rec, Remote: label.Remote(rec), Direction: label.Direction.String(), Basis: label.Basis.String()}
-			if err := w.Write(row); err != nil {
-				return err
-			}
+			rows[i] = enrichparquet.Row{Record: rec, Remote: label.Remote(rec), Direction: label.Direction.String(), Basis: label.Basis.String()}
 		}
-		return nil
+		return w.Write(rows[:len(recs)]...)
 	}, w.Close, nil
 }

@@ -52,7 +52,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	f.StringVar(&o.pdns, "pdns", "", "passive DNS: `PATTERNS`, likewise")
 	f.StringVar(&o.pdnsFormat, "pdns-format", "auto", "auto, parquet, cof, zeek or sysmon")
 	direction := f.String("direction", "strict", "strict, or paper: the literal RFC 1918 rule")
-	names := f.String("names", "query", "query: CNAME chains followed; owner: the paper's literal pairs")
+	names := f.String("names", "query", "query: CNAME chains followed; owner: the paper's literal pairs, in the order of their bytes")
 	at := f.Bool("at", false, "not available yet: names that were valid when the flow began")
 	keyFile := f.String("key", "", "`FILE` with the key of pseudonyms; none: a new random key for this run")
 	f.StringVar(&o.output, "o", "", "write to `FILE`, which is there when it is whole; none: to standard output")

@@ -16,56 +16,60 @@ import (
 func (o options) annotates() bool { return o.task == "annotate" || o.task == "factored" }
 
 // annotateCommand is the command line of annotate, to which -expand is added for
-// lists. It writes all flows, and the names of either direction's remote end.
+// lists.
 const annotateCommand = "annotate -flows FLOWS -flow-format nvm -pdns DNS -pdns-format parquet -direction paper -names owner -memory MEMORY -o OUT"
 
-// annotateSQL writes every outbound macOS flow as Parquet, with all that its
-// record says.
+// annotateSQL writes what annotate writes: every flow, in the columns that
+// annotate has, less three that cost next to nothing (what a label goes by, which
+// fields a record lacks, what speaks for a name). Text of the input is taken as it
+// is, where annotate parses numbers and addresses and makes pseudonyms.
 func annotateSQL(in input, factored bool, out string) []phase {
-	const outbound = macros + `
-CREATE TEMP VIEW outbound AS
-SELECT * FROM read_json('$FLOWS', format = 'newline_delimited', columns = {
-	pr: 'VARCHAR', sa: 'VARCHAR', sp: 'USMALLINT', da: 'VARCHAR', dp: 'USMALLINT', fss: 'BIGINT', fes: 'BIGINT', udid: 'VARCHAR', vsn: 'VARCHAR',
-	osn: 'VARCHAR', osv: 'VARCHAR', liuid: 'VARCHAR', pa: 'VARCHAR', pn: 'VARCHAR', ph: 'VARCHAR', ppath: 'VARCHAR', ppn: 'VARCHAR', pph: 'VARCHAR',
-	ibc: 'UBIGINT', obc: 'UBIGINT', dh: 'VARCHAR'})
-WHERE osn LIKE 'Mac%' AND ` + complete + ` AND private(sa) AND NOT private(da);`
+	const flows = macros + `
+CREATE TEMP VIEW read AS
+SELECT *, CASE direction WHEN 'Inbound' THEN src ELSE dst END AS remote FROM (
+	SELECT fss AS start, fes AS "end", udid AS device, osn AS os, pn AS app, ppn AS parent, pr AS proto, sa AS src, sp AS src_port, da AS dst, dp AS dst_port,
+		CASE WHEN missing(sa) OR missing(da) THEN 'Unknown' WHEN private(sa) AND private(da) THEN 'Internal' WHEN private(sa) THEN 'Outbound'
+			WHEN private(da) THEN 'Inbound' ELSE 'NAT' END AS direction, dh AS sensor_name, obc AS tx_bytes, ibc AS rx_bytes
+	FROM read_json('$FLOWS', format = 'newline_delimited', columns = {
+		fss: 'BIGINT', fes: 'BIGINT', udid: 'VARCHAR', osn: 'VARCHAR', pn: 'VARCHAR', ppn: 'VARCHAR', pr: 'VARCHAR',
+		sa: 'VARCHAR', sp: 'USMALLINT', da: 'VARCHAR', dp: 'USMALLINT', dh: 'VARCHAR', obc: 'UBIGINT', ibc: 'UBIGINT'})
+	WHERE NOT (pr IS NULL AND osn IS NOT NULL AND da IS NULL));`
 	if factored {
 		return in.fill(out,
-			do("flows", outbound+`
-COPY outbound TO '$OUT' (FORMAT parquet, COMPRESSION zstd);
-CREATE TEMP TABLE addrs AS SELECT DISTINCT da AS addr FROM read_parquet('$OUT');`),
+			do("flows", flows+`
+COPY read TO '$OUT' (FORMAT parquet, COMPRESSION zstd);
+CREATE TEMP TABLE addrs AS SELECT DISTINCT remote AS address FROM read_parquet('$OUT');`),
 			do("names", `
 COPY (
-	SELECT DISTINCT rdata AS addr, lower(rtrim(rrname, '.')) AS name FROM read_parquet('$DNS') SEMI JOIN addrs ON rdata = addr WHERE rrtype IN ('A', 'AAAA')
+	SELECT DISTINCT rdata AS address, lower(rtrim(rrname, '.')) AS name FROM read_parquet('$DNS') SEMI JOIN addrs ON rdata = address WHERE rrtype IN ('A', 'AAAA')
 ) TO '$OUT.names' (FORMAT parquet, COMPRESSION zstd);`))
 	}
 	return in.fill(out,
-		do("flows", outbound+`
-CREATE TEMP TABLE flows AS FROM outbound;
-CREATE TEMP TABLE addrs AS SELECT DISTINCT da AS addr FROM flows;`),
+		do("flows", flows+`
+CREATE TEMP TABLE flows AS FROM read;
+CREATE TEMP TABLE addrs AS SELECT DISTINCT remote AS address FROM flows;`),
 		do("names", `
 CREATE TEMP TABLE named AS
-SELECT rdata AS addr, list(DISTINCT lower(rtrim(rrname, '.'))) AS names
-FROM read_parquet('$DNS') SEMI JOIN addrs ON rdata = addr WHERE rrtype IN ('A', 'AAAA') GROUP BY ALL;`),
+SELECT rdata AS address, list(DISTINCT lower(rtrim(rrname, '.'))) AS names
+FROM read_parquet('$DNS') SEMI JOIN addrs ON rdata = address WHERE rrtype IN ('A', 'AAAA') GROUP BY ALL;`),
 		do("join and write", `
-COPY (SELECT flows.*, names FROM flows LEFT JOIN named ON da = addr) TO '$OUT' (FORMAT parquet, COMPRESSION zstd);`))
+COPY (SELECT flows.*, names FROM flows LEFT JOIN named ON remote = address) TO '$OUT' (FORMAT parquet, COMPRESSION zstd);`))
 }
 
-// checkSQL fails unless both sides have as many flows and as many names with
-// them, of the flows that both write and whose sensor knew no name: that is in
-// annotate's list too.
+// checkSQL fails unless both sides have as many flows of each direction and as many
+// names with them, of the flows whose sensor knew no name: that is in annotate's
+// list too.
 func checkSQL(in input, factored bool, ours, theirs string) []phase {
-	const count = `SELECT count(*) || ' flows with ' || coalesce(sum(names), 0) || ' names' FROM `
-	mine := count + `(SELECT len(names) AS names FROM read_parquet('$OUT') WHERE `
-	his := count + `(SELECT len(names) AS names FROM read_parquet('` + quoted(theirs) + `') WHERE `
-	if factored {
-		mine = count + `(SELECT n AS names FROM read_parquet('$OUT') LEFT JOIN (SELECT address, count(*) AS n FROM read_parquet('` + quoted(namesFile(ours)) + `') GROUP BY ALL) ON remote = address WHERE `
-		his = count + `(SELECT n AS names FROM read_parquet('` + quoted(theirs) + `') LEFT JOIN (SELECT addr, count(*) AS n FROM read_parquet('` + quoted(theirs) + `.names') GROUP BY ALL) ON da = addr WHERE `
+	const count = `SELECT string_agg(c, ', ' ORDER BY c) FROM (SELECT count(*) || ' ' || direction || ' with ' || coalesce(sum(n), 0) || ' names' AS c FROM `
+	side := func(file, names string) string {
+		if factored {
+			return count + `(SELECT direction, n FROM read_parquet('` + quoted(file) + `') LEFT JOIN (SELECT address, count(*) AS n FROM read_parquet('` + quoted(names) + `') GROUP BY ALL) ON remote = address WHERE missing(sensor_name)) GROUP BY direction)`
+		}
+		return count + `(SELECT direction, len(names) AS n FROM read_parquet('` + quoted(file) + `') WHERE missing(sensor_name)) GROUP BY direction)`
 	}
-	mine += `os = 'macos' AND direction = 'Outbound' AND "null" IS NULL AND sensor_name IS NULL)`
-	his += `missing(dh))`
+	mine, his := side(ours, namesFile(ours)), side(theirs, theirs+".names")
 	return in.fill(ours, do("macros", macros), ask("check", `
-SELECT CASE WHEN mine = his THEN mine ELSE error('annotate has ' || mine || ', DuckDB ' || his) END FROM (SELECT (`+mine+`) AS mine, (`+his+`) AS his)`))
+SELECT CASE WHEN mine = his THEN mine ELSE error('annotate has ' || mine || '; DuckDB ' || his) END FROM (SELECT (`+mine+`) AS mine, (`+his+`) AS his)`))
 }
 
 // namesFile is where annotate writes names beside flows.

@@ -31,7 +31,7 @@ func ask(name, sql string) phase { return phase{name, sql, true} }
 //	$OUT                    path of the result
 const (
 	macros = `
-CREATE TEMP MACRO private(a) AS a LIKE '10.%' OR a LIKE '192.168.%' OR regexp_matches(a, '^172\.(1[6-9]|2[0-9]|3[01])\.');
+CREATE TEMP MACRO private(a) AS a LIKE '10.%' OR a LIKE '192.168.%' OR (a LIKE '172.%' AND regexp_matches(a, '^172\.(1[6-9]|2[0-9]|3[01])\.'));
 CREATE TEMP MACRO missing(a) AS coalesce(a IN ('', '-', 'Unknown', 'NULL', 'null', 'N/A', ''''''), true);`
 
 	// scan reads the fields that the question needs, as text whatever they are.
