@@ -87,13 +87,14 @@ func (d *dict) findAll(found, hashes *[batch]uint32, texts [][]byte) {
 	}
 	slots := *d.slots.Load()
 	mask := len(slots) - 1
+	var first [batch]uint64
+	for i := range texts { // without a branch that would wait
+		first[i] = slots[int(hashes[i])&mask].Load()
+	}
 	for i := range texts {
-		hash := hashes[i]
-		at := int(hash) & mask
-		s := slots[at].Load()
-		for s != 0 && uint32(s>>32) != hash {
+		hash, s := hashes[i], first[i]
+		for at := int(hash) & mask; s != 0 && uint32(s>>32) != hash; s = slots[at].Load() {
 			at = (at + 1) & mask
-			s = slots[at].Load()
 		}
 		found[i] = uint32(s)
 	}

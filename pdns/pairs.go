@@ -134,14 +134,18 @@ func newPairSet() *pairSet {
 	return p
 }
 
-// addAll adds keys, a batch at most. First it looks for all, so that the waits for
-// memory overlap.
+// addAll adds keys, a batch at most. First it looks for all, without a branch that
+// would wait for memory, so that the waits overlap.
 func (p *pairSet) addAll(keys []uint64) {
-	var missing [batch]uint64
+	var missing, first [batch]uint64
 	n := 0
 	slots := *p.slots.Load()
-	for _, key := range keys {
-		if slots[p.probe(slots, key)].Load() == 0 {
+	mask := len(slots) - 1
+	for i, key := range keys {
+		first[i] = slots[int(hashPair(key, p.seed))&mask].Load()
+	}
+	for i, key := range keys {
+		if first[i] != key+1 && (first[i] == 0 || slots[p.probe(slots, key)].Load() == 0) {
 			missing[n] = key
 			n++
 		}
