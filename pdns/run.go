@@ -28,8 +28,8 @@ import (
 //	         step    uvarint: the number of the target, less that before
 //	         owner   uvarint: the number of the owner
 type run struct {
-	names, pairs, edges          segment
-	numNames, numEdges, numPairs int
+	names, pairs, edges segment
+	numNames, numEdges  int
 }
 
 func (r *run) segments() []*segment { return []*segment{&r.names, &r.pairs, &r.edges} }
