@@ -18,6 +18,12 @@
 // could. Behaviour with enough of it is endogenous, the program's own; the rest
 // is exogenous, likely caused by its user's input.
 //
+// A [Scorer] says how probable that is: the score is the probability that the share
+// behind the sample is above the threshold, by Bayes' rule, with a [Prior] that is
+// fitted to all of an application's endpoints. Where neither label is probable enough
+// the endpoint is uncertain. [SuggestThreshold] says which threshold the counts
+// themselves suggest, and [Sensitivity] how much the answer depends on it.
+//
 // # Use
 //
 //	var census classify.Census

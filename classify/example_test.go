@@ -343,3 +343,121 @@ func ExampleCensus_DeviceID() {
 	// 1 2 1 0
 	// 0
 }
+
+func ExampleFitPrior() {
+	// Of an application on 40 devices: three endpoints are on nearly all of them, and
+	// 200 are on one or two.
+	supports := classify.Supports{Active: 40}
+	supports.Add(40, 2)
+	supports.Add(37, 1)
+	supports.Add(2, 20)
+	supports.Add(1, 180)
+	prior := classify.FitPrior(&supports)
+	for _, devices := range []int{37, 22, 2} {
+		fmt.Printf("on %2d of 40: %.2f\n", devices, prior.Above(0.5, classify.Support{Devices: devices, Active: 40}))
+	}
+	// Output:
+	// on 37 of 40: 1.00
+	// on 22 of 40: 0.73
+	// on  2 of 40: 0.00
+}
+
+func ExampleSupports_Add() {
+	supports := classify.Supports{Active: 40, Least: 5, Below: 200} // 200 on fewer than 5 devices
+	supports.Add(40, 2)
+	fmt.Println(supports.Len())
+	// Output:
+	// 202
+}
+
+func ExampleSupports_Len() {
+	supports := classify.Supports{Active: 3}
+	supports.Add(3, 2)
+	supports.Add(4, 1) // which cannot be
+	fmt.Println(supports.Len())
+	// Output:
+	// 2
+}
+
+func ExamplePrior_Above() {
+	flat := classify.Prior{Alpha: 1, Beta: 1}
+	fmt.Printf("%.4f\n", flat.Above(0.5, classify.Support{Devices: 3, Active: 3}))
+	// Output:
+	// 0.9375
+}
+
+func ExampleScorer_Score() {
+	scorer := classify.Scorer{Prior: classify.Prior{Alpha: 0.1, Beta: 0.5}}
+	for _, s := range []classify.Support{{Devices: 2, Active: 2}, {Devices: 28, Active: 30}, {Devices: 15, Active: 30}, {Devices: 1, Active: 30}} {
+		score, label := scorer.Score(s)
+		fmt.Printf("%2d of %2d: %.2f %v\n", s.Devices, s.Active, score, label)
+	}
+	// Output:
+	//  2 of  2: 0.89 uncertain
+	// 28 of 30: 1.00 endogenous
+	// 15 of 30: 0.47 uncertain
+	//  1 of 30: 0.00 exogenous
+}
+
+// sensitivity is of two applications.
+func sensitivity() *classify.Sensitivity {
+	var s classify.Sensitivity
+	s.Add("Mail", classify.Support{Devices: 9, Active: 10}, true)
+	s.Add("Mail", classify.Support{Devices: 1, Active: 10}, false)
+	s.Add("Chat", classify.Support{Devices: 6, Active: 10}, false)
+	return &s
+}
+
+func ExampleSensitivity_Add() {
+	half := sensitivity().Curve()[9]
+	fmt.Printf("at %.2f: %d endpoints of %d applications\n", half.Threshold, half.Endpoints, half.Apps)
+	// Output:
+	// at 0.50: 2 endpoints of 2 applications
+}
+
+func ExampleSensitivity_Merge() {
+	var all classify.Sensitivity
+	all.Merge(sensitivity())
+	all.Merge(sensitivity()) // of the same applications elsewhere
+	fmt.Println(all.Curve()[0].Endpoints, all.Curve()[0].Apps)
+	// Output:
+	// 6 2
+}
+
+func ExampleSensitivity_Curve() {
+	for _, p := range sensitivity().Curve() {
+		if p.Threshold == 0.1 || p.Threshold == 0.5 || p.Threshold == 0.9 {
+			fmt.Printf("%.2f: %d endogenous, HTTPS share %.2f\n", p.Threshold, p.Endpoints, p.HTTPSShare())
+		}
+	}
+	// Output:
+	// 0.10: 3 endogenous, HTTPS share 0.50
+	// 0.50: 2 endogenous, HTTPS share 0.50
+	// 0.90: 1 endogenous, HTTPS share 1.00
+}
+
+func ExampleSensitivityPoint_HTTPSShare() {
+	fmt.Println(classify.SensitivityPoint{Apps: 4, HTTPS: 3}.HTTPSShare())
+	// Output:
+	// 0.75
+}
+
+func ExamplePlateau() {
+	lo, hi := classify.Plateau(sensitivity().Curve(), 0.5)
+	fmt.Printf("the answer is the same from %.2f to %.2f\n", lo, hi)
+	// Output:
+	// the answer is the same from 0.15 to 0.60
+}
+
+func ExampleSuggestThreshold() {
+	supports := classify.Supports{Active: 40}
+	supports.Add(40, 5)
+	supports.Add(36, 5)
+	supports.Add(4, 30)
+	supports.Add(2, 100)
+	if s, ok := classify.SuggestThreshold(&supports); ok {
+		fmt.Printf("mixture %.2f, Otsu %.2f\n", s.Mixture, s.Otsu)
+	}
+	// Output:
+	// mixture 0.53, Otsu 0.50
+}

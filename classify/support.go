@@ -68,9 +68,10 @@ const (
 	EndogeneityUnknown Endogeneity = iota // no active device
 	Endogenous                            // common to most executions of the program
 	Exogenous                             // likely caused by unique inputs
+	Uncertain                             // the devices do not say; see [Scorer]
 )
 
-var endogeneityNames = [...]string{"unknown", "endogenous", "exogenous"}
+var endogeneityNames = [...]string{"unknown", "endogenous", "exogenous", "uncertain"}
 
 func (e Endogeneity) String() string {
 	if int(e) < len(endogeneityNames) {
