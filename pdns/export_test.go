@@ -25,8 +25,8 @@ func OpenBytes(file []byte) (*Index, error) {
 }
 
 // BytesRead returns how many bytes of an image a lookup of an address reads: a
-// block of the filter, a place, the records of the place as far as that of the
-// address, and where its names are.
+// block of the filter, lines as far as that of the address, its rest if that is not
+// there, and where its names are.
 func BytesRead(x *Index, addr netip.Addr) int {
 	key := dense.AddrKey(addr)
 	hash := hashAddr(key)
@@ -34,10 +34,9 @@ func BytesRead(x *Index, addr netip.Addr) int {
 	if !x.mayContain(hash) {
 		return n
 	}
-	at := placeOf(hash, numPlaces(x.header.records)) * placeBytes
-	n += 2 * placeBytes
+	n += lineBytes
 	if r := new(record); x.find(key, r) {
-		n += int(r.end-get40(x.places[at:])) + r.num()*endBytes
+		n += int(r.off/lineBytes-placeOf(hash, x.header.homes))*lineBytes + int(r.moreEnd-r.more) + r.num()*endBytes
 	}
 	return n
 }

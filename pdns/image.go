@@ -13,23 +13,24 @@ import (
 
 // An Index is a view of one image, which is in memory or a file mapped into it.
 //
-// FORMAT, version 2. Numbers are little-endian and unsigned but where it says
+// FORMAT, version 3. Numbers are little-endian and unsigned but where it says
 // otherwise. Sections begin at multiples of 64 bytes; what is between is 0.
 //
 //	+--------------------------------------------------------------+
 //	| header     192 bytes                                         |
 //	|   0  magic      "endopdns"                                   |
-//	|   8  version    4 bytes: 2                                   |
-//	|  12  zeros      4 bytes                                      |
+//	|   8  version    4 bytes: 3                                   |
+//	|  12  longest    4 bytes: most lines between an address's own |
+//	|                 and the one where it is                      |
 //	|  16  names      8 bytes: how many names                      |
 //	|  24  records    8 bytes: how many addresses                  |
 //	|  32  addresses, pairs in mode Query, 8 bytes each            |
 //	|  48  addresses, pairs in mode Owner, 8 bytes each            |
 //	|  64  dropped    8 bytes                                      |
 //	|  72  sections   6 times offset and size, 8 bytes each:       |
-//	|                 ends, text, records, places, bloom,          |
-//	|                 checksums                                    |
-//	| 168  zeros      20 bytes                                     |
+//	|                 ends, text, lines, more, bloom, checksums    |
+//	| 168  homes      8 bytes: how many lines are addresses' own   |
+//	| 176  zeros      12 bytes                                     |
 //	| 188  checksum   4 bytes: CRC-32C of the bytes before         |
 //	+--------------------------------------------------------------+
 //	| ends       16 bytes for each 11 names: 5 for where in text   |
@@ -39,21 +40,27 @@ import (
 //	| text       the names, in the order of their bytes, without   |
 //	|            anything between                                  |
 //	+--------------------------------------------------------------+
-//	| records    of each address, in the order of hashes, and of   |
-//	|            netip.Addr where these are the same:              |
-//	|   size     uvarint: bytes of what follows                    |
+//	| lines      64 bytes each: 1 where it goes on in the next     |
+//	|            one, else 0; records; zeros. An address's own     |
+//	|            line is given by its hash. Its record is there,   |
+//	|            or in the first line after it that has room when  |
+//	|            all come in the order of hashes, and of netip.Addr|
+//	|            where these are the same                          |
+//	|   size     1 byte: bytes of what follows, at most 30         |
 //	|   head     1 byte: 1 for an address of 16 bytes, 2 for mixed |
-//	|            evidence, 4 for spans, added                      |
+//	|            evidence, 4 for spans, 8 for more, added          |
 //	|   addr     4 or 16 bytes, big-endian                         |
-//	|   n        uvarint: names, all of which were Asked; or, of   |
-//	|            mixed evidence, 3: in each group (see Index)      |
-//	|   ids      4 bytes a name: its number; ascending in a group  |
-//	|   evidence 1 byte a name of the second group, if mixed       |
-//	|   spans    as appendSpans writes them, if any                |
+//	|   rest     what is said of it; if that is too long, 5 bytes: |
+//	|            where in more it is                               |
 //	+--------------------------------------------------------------+
-//	| places     5 bytes each, one for two addresses and one more: |
-//	|            where in records those begin whose hash is of     |
-//	|            this place or a later one; 3 zeros                |
+//	| more       in the order of lines, of those that are too long:|
+//	|   size     uvarint: bytes of the rest                        |
+//	|   rest                                                       |
+//	|     n        uvarint: names, all of which were Asked; or, of |
+//	|              mixed evidence, 3: in each group (see Index)    |
+//	|     ids      4 bytes a name: its number; ascending in a group|
+//	|     evidence 1 byte a name of the second group, if mixed     |
+//	|     spans    as appendSpans writes them, if any              |
 //	+--------------------------------------------------------------+
 //	| bloom      blocks of 64 bytes, in each of which 7 bits are   |
 //	|            set for an address                                |
@@ -67,35 +74,38 @@ import (
 // from the records.
 const (
 	magic       = "endopdns"
-	version     = 2
+	version     = 3
 	headerBytes = 192
 
-	endNames    = 11 // in one of ends
-	endBytes    = 5 + endNames
-	placeBytes  = 5
-	placesExtra = 3
-	bloomLine   = 64 // bytes
-	bloomBits   = 7  // set for an address
+	endNames  = 11 // in one of ends
+	endBytes  = 5 + endNames
+	lineBytes = 64
+	maxInLine = 31 // bytes of a record, with its size
+	lineFill  = 42 // bytes of records in a line, on average
+	bloomLine = 64 // bytes
+	bloomBits = 7  // set for an address
 
-	maxRecords = 1<<40 - 1 // bytes of them
+	maxMore = 1<<40 - 1 // bytes
 )
 
 // The sections by number.
 const (
 	secEnds = iota
 	secText
-	secRecords
-	secPlaces
+	secLines
+	secMore
 	secBloom
 	secChecksums
 	numSections
 )
 
-var sectionNames = [numSections]string{"ends", "text", "records", "places", "bloom", "checksums"}
+var sectionNames = [numSections]string{"ends", "text", "lines", "more", "bloom", "checksums"}
 
 // A header is that of an image.
 type header struct {
+	longest        uint32
 	names, records uint64
+	homes          uint64        // lines
 	stats          [2]IndexStats // by mode; Dropped is of both
 	sections       [numSections]struct{ off, size uint64 }
 }
@@ -105,6 +115,7 @@ func (h *header) bytes() []byte {
 	copy(b, magic)
 	le := binary.LittleEndian
 	le.PutUint32(b[8:], version)
+	le.PutUint32(b[12:], h.longest)
 	le.PutUint64(b[16:], h.names)
 	le.PutUint64(b[24:], h.records)
 	for m, s := range h.stats {
@@ -116,6 +127,7 @@ func (h *header) bytes() []byte {
 		le.PutUint64(b[72+16*i:], s.off)
 		le.PutUint64(b[80+16*i:], s.size)
 	}
+	le.PutUint64(b[168:], h.homes)
 	le.PutUint32(b[headerBytes-4:], crc32.Checksum(b[:headerBytes-4], castagnoli))
 	return b
 }
@@ -154,7 +166,7 @@ func parseHeader(b []byte, size uint64) (h header, err *FormatError) {
 	case le.Uint32(b[headerBytes-4:]) != crc32.Checksum(b[:headerBytes-4], castagnoli):
 		return h, corrupt(headerBytes-4, "wrong checksum of the header")
 	}
-	h.names, h.records = le.Uint64(b[16:]), le.Uint64(b[24:])
+	h.longest, h.names, h.records, h.homes = le.Uint32(b[12:]), le.Uint64(b[16:]), le.Uint64(b[24:]), le.Uint64(b[168:])
 	for m := range h.stats {
 		h.stats[m] = IndexStats{Addresses: int(le.Uint64(b[32+16*m:])), Pairs: int(le.Uint64(b[40+16*m:])), Dropped: int(le.Uint64(b[64:]))}
 	}
@@ -174,10 +186,10 @@ func parseHeader(b []byte, size uint64) (h header, err *FormatError) {
 		return h, corrupt(min(end, size), "the file is of another size")
 	case h.names > 1<<32 || sec[secEnds].size != endsSize(h.names):
 		return h, corrupt(16, "the names do not fit their section")
-	case h.records > sec[secRecords].size || sec[secRecords].size > maxRecords:
-		return h, corrupt(24, "the addresses do not fit their section")
-	case sec[secPlaces].size != placesSize(h.records):
-		return h, corrupt(72+16*secPlaces, "the places are not as many as the addresses need")
+	case h.records > sec[secLines].size || sec[secMore].size > maxMore:
+		return h, corrupt(24, "the addresses do not fit their sections")
+	case sec[secLines].size%lineBytes != 0 || h.homes == 0 || h.homes > sec[secLines].size/lineBytes:
+		return h, corrupt(168, "the lines do not fit their section")
 	case sec[secBloom].size%bloomLine != 0 || sec[secBloom].size > 1<<38 || h.records > 0 && sec[secBloom].size == 0:
 		return h, corrupt(72+16*secBloom, "the bloom filter is not one")
 	case sec[secChecksums].size != 4*blocks+4:
@@ -189,7 +201,7 @@ func parseHeader(b []byte, size uint64) (h header, err *FormatError) {
 // aligned returns the first place for a section from an offset on.
 func aligned(off uint64) uint64 { return (off + 63) &^ 63 }
 
-// hashAddr returns the hash of an address, by which its place and its bits in the
+// hashAddr returns the hash of an address, by which its line and its bits in the
 // Bloom filter are found.
 func hashAddr(k dense.Key) uint64 {
 	x := mix(k.Hi^0x9e3779b97f4a7c15, k.Lo^0xbf58476d1ce4e5b9)
@@ -214,11 +226,8 @@ func setBloom(bloom []byte, hash uint64) {
 	}
 }
 
-// What there is for a number of addresses: a place for two, 12 bits of the Bloom
-// filter for each.
-func numPlaces(addrs uint64) uint64  { return addrs/2 + 1 }
-func placesSize(addrs uint64) uint64 { return (numPlaces(addrs)+1)*placeBytes + placesExtra }
-func bloomSize(addrs uint64) uint64  { return (addrs*12/8/bloomLine + 1) * bloomLine }
+// bloomSize returns the size for a number of addresses: 12 bits each.
+func bloomSize(addrs uint64) uint64 { return (addrs*12/8/bloomLine + 1) * bloomLine }
 
 func endsSize(names uint64) uint64 { return (names + endNames - 1) / endNames * endBytes }
 
@@ -284,19 +293,23 @@ func (x *Index) verifyRecords(ctx context.Context) error {
 	var before dense.Key
 	var entries []entry
 	var r, found record
-	records := uint64(0)
-	base := h.sections[secRecords].off
-	for off := uint64(0); off < uint64(len(x.records)); records++ {
+	records, more := uint64(0), uint64(0)
+	base := h.sections[secLines].off
+	for off := range x.small() {
 		if records%65536 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if !x.recordAt(off, &r) {
+		if !x.recordAt(off, &r) || r.long && r.more != more {
 			return corrupt(base+off, "a record of an address")
+		}
+		if r.long {
+			more = r.moreEnd
 		}
 		if records > 0 && compareHashed(hashed(before), hashed(r.key)) >= 0 {
 			return corrupt(base+off, "an address is out of order")
 		}
 		before = r.key
+		records++
 		var ok bool
 		if entries, ok = r.entries(entries[:0], 0, r.num()); !ok || r.num() == 0 {
 			return corrupt(base+off, "the names of an address")
@@ -321,12 +334,11 @@ func (x *Index) verifyRecords(ctx context.Context) error {
 				stats[m].Pairs += end - start
 			}
 		}
-		off = r.end
 	}
 	for m := range stats {
 		stats[m].Dropped = h.stats[m].Dropped
 	}
-	if records != h.records || stats != h.stats {
+	if records != h.records || stats != h.stats || more != h.sections[secMore].size {
 		return corrupt(16, "the counts")
 	}
 	return nil

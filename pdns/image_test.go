@@ -197,7 +197,7 @@ func TestGolden(t *testing.T) {
 		b.Add(r)
 	}
 	got := file(t, &b)
-	const name = "testdata/names.v2"
+	const name = "testdata/names.v3"
 	if *update {
 		if err := os.WriteFile(name, got, 0o666); err != nil {
 			t.Fatal(err)
@@ -259,7 +259,7 @@ func checkCorrupt(t *testing.T, what string, size int, err error) {
 }
 
 func TestCorrupt(t *testing.T) {
-	text, err := os.ReadFile("testdata/names.v2")
+	text, err := os.ReadFile("testdata/names.v3")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -451,7 +451,7 @@ func TestKilled(t *testing.T) {
 // FuzzOpen opens what is like a file, with a header whose checksum is right, and
 // asks it everything.
 func FuzzOpen(f *testing.F) {
-	text, err := os.ReadFile("testdata/names.v2")
+	text, err := os.ReadFile("testdata/names.v3")
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -107,14 +107,14 @@ type Name struct {
 //
 // In memory and in a file it is the same bytes. A lookup asks a Bloom filter
 // first, which reads 64 bytes and knows 99 % of the addresses that are not there;
-// then where the records are of the two or so addresses that share a place with
-// this one, and these. Filter and places are small, so that a lookup waits once for
-// memory that no cache has, and LookupAddr once more for each name.
+// then it reads the 64 bytes to which the address's hash leads, or a few more, where
+// a few names stand beside the address, and many are pointed to. LookupAddr reads 16
+// bytes more for each name.
 type Index struct {
 	mode   Mode
 	header *header // nil: no names
 
-	ends, records, places, bloom []byte
+	ends, lines, more, bloom []byte
 
 	// The text of the names is a string in memory, of which names are parts, and
 	// bytes in a file, of which they are copies.
@@ -296,26 +296,40 @@ func (x *Index) Lookup(addr netip.Addr) []Name {
 func (x *Index) Addrs() iter.Seq[netip.Addr] {
 	return func(yield func(netip.Addr) bool) {
 		var r record
-		for off := uint64(0); off < uint64(len(x.records)); {
+		for off := range x.small() {
 			if !x.recordAt(off, &r) {
 				return // corrupt
 			}
 			if start, end := r.bounds(x.mode); start < end && !yield(r.key.Addr()) {
 				return
 			}
-			off = r.end
+		}
+	}
+}
+
+// small returns where records are in the lines.
+func (x *Index) small() iter.Seq[uint64] {
+	return func(yield func(uint64) bool) {
+		for line := uint64(0); line+lineBytes <= uint64(len(x.lines)); line += lineBytes {
+			for at := uint64(1); at < lineBytes && x.lines[line+at] != 0; at += 1 + uint64(x.lines[line+at]) {
+				if !yield(line + at) {
+					return
+				}
+			}
 		}
 	}
 }
 
 // A record is that of an address, in its parts.
 type record struct {
-	key      dense.Key
-	n        [3]int // names in each group
-	ids      []byte
-	evidence []byte // of the second group; nil: all are Asked
-	spans    []byte // nil: none is known
-	off, end uint64
+	key           dense.Key
+	n             [3]int // names in each group
+	ids           []byte
+	evidence      []byte // of the second group; nil: all are Asked
+	spans         []byte // nil: none is known
+	off           uint64 // in lines
+	long          bool
+	more, moreEnd uint64 // where its rest is, if it is long
 }
 
 // The bits of a record's head.
@@ -323,6 +337,7 @@ const (
 	headIPv6  = 1 << iota // the address has 16 bytes
 	headMixed             // names in other groups, or other evidence
 	headSpans             // spans
+	headLong              // the rest is elsewhere
 )
 
 func (r *record) num() int { return r.n[0] + r.n[1] + r.n[2] }
@@ -335,45 +350,68 @@ func (r *record) bounds(m Mode) (start, end int) {
 	return 0, r.n[0] + r.n[1]
 }
 
-// recordAt makes r the record at an offset, and returns false if none can be
-// there.
+// recordAt makes r the record at an offset of lines, and returns false if none can
+// be there.
 func (x *Index) recordAt(off uint64, r *record) bool {
-	if off >= uint64(len(x.records)) {
+	size := uint64(x.lines[off])
+	if off%lineBytes+1+size > lineBytes {
 		return false
 	}
-	body, n := bodyOf(x.records[off:])
-	if len(body) == 0 || !r.read(body) {
-		return false
-	}
-	r.off, r.end = off, off+uint64(n+len(body))
-	return true
+	r.off = off
+	return x.read(x.lines[off+1:][:size], r)
 }
 
-// bodyOf returns the body of the first record, which begins at n; nothing if none
-// can be there.
-func bodyOf(records []byte) (body []byte, n int) {
-	size, n := uvarint(records)
-	if n <= 0 || size > uint64(len(records)-n) {
+// read makes r the record with a body: head, address and rest.
+func (x *Index) read(b []byte, r *record) bool {
+	at := restOf(b)
+	if len(b) < at || b[0] >= headLong<<1 {
+		return false
+	}
+	head := b[0]
+	r.key = keyOf(b[1:at])
+	if b, r.long = b[at:], head&headLong != 0; r.long {
+		if len(b) != 5 {
+			return false
+		}
+		if r.more = get40(b); r.more >= uint64(len(x.more)) {
+			return false
+		}
+		var n int
+		if b, n = sized(x.more[r.more:]); n <= 0 {
+			return false
+		}
+		r.moreEnd = r.more + uint64(n+len(b))
+	}
+	return r.readRest(head, b)
+}
+
+// restOf returns where in the body of a record the rest begins. There must be a
+// head.
+func restOf(b []byte) int {
+	if len(b) > 0 && b[0]&headIPv6 != 0 {
+		return 1 + 16
+	}
+	return 1 + 4
+}
+
+// sized returns what follows its size, which takes n bytes; n is 0 if it cannot be
+// there.
+func sized(b []byte) (body []byte, n int) {
+	size, n := uvarint(b)
+	if n <= 0 || size > uint64(len(b)-n) {
 		return nil, 0
 	}
-	return records[n:][:size:size], n
+	return b[n:][:size:size], n
 }
 
-// read makes r the record with a body.
-func (r *record) read(b []byte) bool {
-	at := 1 + 4
-	if b[0]&headIPv6 != 0 {
-		at = 1 + 16
-	}
-	if len(b) < at || b[0] >= headSpans<<1 {
-		return false
-	}
-	r.key = keyOf(b[1:at])
+// readRest reads what is said of an address.
+func (r *record) readRest(head byte, b []byte) bool {
 	var counts [3]uint64
 	of := counts[1:2]
-	if b[0]&headMixed != 0 {
+	if head&headMixed != 0 {
 		of = counts[:]
 	}
+	at := 0
 	for i := range of {
 		v, n := uvarint(b[at:])
 		if n <= 0 || v > uint64(len(b)) {
@@ -383,20 +421,20 @@ func (r *record) read(b []byte) bool {
 		at += n
 	}
 	r.n = [3]int{int(counts[0]), int(counts[1]), int(counts[2])}
-	end := at + 4*r.num()
 	r.evidence, r.spans = nil, nil
+	end := at + 4*r.num()
 	evidenceEnd := end
-	if b[0]&headMixed != 0 {
+	if head&headMixed != 0 {
 		evidenceEnd += r.n[1]
 	}
 	if evidenceEnd > len(b) {
 		return false
 	}
 	r.ids = b[at:end]
-	if b[0]&headMixed != 0 {
+	if head&headMixed != 0 {
 		r.evidence = b[end:evidenceEnd]
 	}
-	if b[0]&headSpans != 0 {
+	if head&headSpans != 0 {
 		r.spans = b[evidenceEnd:]
 		return true
 	}
@@ -430,7 +468,7 @@ func (r *record) entries(entries []entry, start, end int) (_ []entry, ok bool) {
 }
 
 // appendRecord appends the record of an address with its entries in the order of
-// the Index. room may be used again.
+// the Index: its size, and its body, which is never long. room may be used again.
 func appendRecord(dst []byte, addr dense.Key, entries []entry, room []byte) (_, roomAgain []byte) {
 	head := byte(0)
 	if !is4(addr) {
@@ -483,27 +521,34 @@ func (x *Index) find(key dense.Key, r *record) bool {
 	if len(x.bloom) == 0 || !x.mayContain(hash) {
 		return false
 	}
-	at := placeOf(hash, numPlaces(x.header.records)) * placeBytes
-	off, end := get40(x.places[at:]), get40(x.places[at+placeBytes:])
-	if end > uint64(len(x.records)) {
-		return false
-	}
 	var room [17]byte
 	head := byte(headIPv6)
 	if is4(key) {
 		head = 0
 	}
-	addr := appendAddr(append(room[:0], head), key)
-	for off < end {
-		body, n := bodyOf(x.records[off:end])
-		if len(body) == 0 {
+	addr := appendAddr(append(room[:0], head), key)[1:]
+	off := placeOf(hash, x.header.homes) * lineBytes
+	for range uint64(x.header.longest) + 1 {
+		if off+lineBytes > uint64(len(x.lines)) {
 			return false
 		}
-		if len(body) >= len(addr) && body[0]&headIPv6 == head && string(body[1:len(addr)]) == string(addr[1:]) {
-			r.off, r.end = off, off+uint64(n+len(body))
-			return r.read(body)
+		line := x.lines[off:][:lineBytes]
+		for at := 1; at < lineBytes && line[at] != 0; {
+			size := int(line[at])
+			if at+1+size > lineBytes {
+				return false
+			}
+			body := line[at+1:][:size]
+			if len(body) > len(addr) && body[0]&headIPv6 == head && string(body[1:][:len(addr)]) == string(addr) {
+				r.off = off + uint64(at)
+				return x.read(body, r)
+			}
+			at += 1 + size
 		}
-		off += uint64(n + len(body))
+		if line[0] == 0 {
+			return false
+		}
+		off += lineBytes
 	}
 	return false
 }

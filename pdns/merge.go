@@ -35,7 +35,8 @@ type merger struct {
 	ids      []segment // by run: its names' numbers, as differences
 	chains   *chains
 
-	records segment // as in the image, with the numbers of names that need not be used
+	records segment // by appendRecord, with the numbers of names that need not be used
+	inLines uint64  // bytes of them that will be in lines
 	used    bitmap  // names
 	header  header
 }
@@ -305,6 +306,11 @@ func (m *merger) mergePairs() error {
 			m.used.set(entries[i].name)
 		}
 		records.buf, room = appendRecord(records.buf, addr, entries, room)
+		if size := 1 + len(room); size <= maxInLine {
+			m.inLines += uint64(size)
+		} else {
+			m.inLines += uint64(1 + restOf(room) + 5)
+		}
 		records.end()
 		m.header.records++
 	}
@@ -316,7 +322,7 @@ func (m *merger) mergePairs() error {
 	if m.records, err = records.finish(); err != nil {
 		return err
 	}
-	if m.records.size > maxRecords {
+	if m.records.size > maxMore {
 		return errors.New("more than 1 TiB of names of addresses")
 	}
 	return nil

@@ -62,7 +62,7 @@ func newIndex(file []byte) (*Index, *FormatError) {
 	return &Index{
 		header: &h, file: file,
 		ends: section(secEnds), fileText: section(secText),
-		records: section(secRecords), places: section(secPlaces), bloom: section(secBloom),
+		lines: section(secLines), more: section(secMore), bloom: section(secBloom),
 	}, nil
 }
 

@@ -86,7 +86,7 @@ func append40(dst []byte, v uint64) []byte {
 }
 
 // writeRecords writes the records with the numbers of the names that are used, and
-// then what leads to them: both are in the order of hashes.
+// the Bloom filter: all are in the order of hashes.
 func (m *merger) writeRecords(w imageWriter) error {
 	before := make([]uint32, len(m.used)) // how many are used before those of a word
 	n := 0
@@ -94,21 +94,23 @@ func (m *merger) writeRecords(w imageWriter) error {
 		before[i] = uint32(n)
 		n += bits.OnesCount64(word)
 	}
-	w.begin(secRecords, uint64(m.records.size))
+	h := &m.header
+	h.homes = m.inLines/lineFill + 1
+	w.begin(secLines, (h.homes+64)*lineBytes)
 	records := segmentReader{segment: m.records}
 	m.records = segment{} // its blocks go as they are read
-	places, bloom := placesWriter{segmentWriter: m.segmentWriter()}, bloomWriter{segmentWriter: m.segmentWriter()}
-	numPlaces, numLines := numPlaces(m.header.records), bloomSize(m.header.records)/bloomLine
-	off := uint64(0)
+	lines, more, bloom := linesWriter{w: w, used: 1}, m.segmentWriter(), bloomWriter{segmentWriter: m.segmentWriter()}
+	numBlooms := bloomSize(h.records) / bloomLine
+	moreOff := uint64(0)
+	var room []byte
 	for records.more() {
-		block := slices.Clone(records.rest)
-		if records.file == nil {
-			records.blocks[records.next-1].data = nil
-		}
-		for b := block; len(b) > 0; {
-			body, n := bodyOf(b)
+		for b := records.rest; len(b) > 0; {
+			body, n := sized(b)
+			b = b[n+len(body):]
+			room = append(room[:0], body...)
+			at := restOf(room)
 			var r record
-			if !r.read(body) {
+			if !r.readRest(room[0], room[at:]) {
 				panic("pdns: not what was just written") // blocks have checksums
 			}
 			for ids := r.ids; len(ids) > 0; ids = ids[4:] {
@@ -116,28 +118,93 @@ func (m *merger) writeRecords(w imageWriter) error {
 				id = before[id/64] + uint32(bits.OnesCount64(m.used[id/64]&(1<<(id%64)-1)))
 				binary.LittleEndian.PutUint32(ids, id)
 			}
-			hash := hashAddr(r.key)
-			places.reach(placeOf(hash, numPlaces), off)
-			bloom.reach(placeOf(hash, numLines))
+			if 1+len(room) > maxInLine {
+				size := len(more.buf)
+				more.buf = binary.AppendUvarint(more.buf, uint64(len(room)-at))
+				more.buf = append(more.buf, room[at:]...)
+				size = len(more.buf) - size
+				more.end()
+				room[0] |= headLong
+				room = append40(room[:at], moreOff)
+				moreOff += uint64(size)
+			}
+			hash := hashAddr(keyOf(room[1:at]))
+			home := placeOf(hash, h.homes)
+			if err := lines.add(home, room); err != nil {
+				return err
+			}
+			h.longest = max(h.longest, uint32(lines.at-home))
+			bloom.reach(placeOf(hash, numBlooms))
 			setBloom(bloom.line[:], hash)
-			b = b[n+len(body):]
-			off += uint64(n + len(body))
+		}
+		if records.file == nil {
+			records.blocks[records.next-1].data = nil
 		}
 		records.rest = nil
-		if err := cmp.Or(m.ctx.Err(), w.write(block)); err != nil {
+		if m.ctx.Err() != nil {
+			return m.ctx.Err()
+		}
+	}
+	if err := cmp.Or(records.err, lines.finish(h.homes)); err != nil {
+		return err
+	}
+	if err := m.copySection(w, secMore, &more); err != nil {
+		return err
+	}
+	bloom.reach(numBlooms)
+	return m.copySection(w, secBloom, &bloom.segmentWriter)
+}
+
+// A linesWriter writes lines.
+type linesWriter struct {
+	w    imageWriter
+	line [lineBytes]byte
+	used int    // bytes of line
+	at   uint64 // the number of line
+	buf  []byte // lines before it
+}
+
+// add adds the body of a record whose own line is that of a number, or one before
+// the present one.
+func (l *linesWriter) add(home uint64, body []byte) error {
+	for l.at < home {
+		if err := l.next(); err != nil {
 			return err
 		}
 	}
-	places.reach(numPlaces, off)
-	places.buf = append(places.buf, make([]byte, placesExtra)...)
-	bloom.reach(numLines)
-	if records.err != nil {
-		return records.err
+	if l.used+1+len(body) > lineBytes {
+		l.line[0] = 1
+		if err := l.next(); err != nil {
+			return err
+		}
 	}
-	if err := m.copySection(w, secPlaces, &places.segmentWriter); err != nil {
-		return err
+	l.line[l.used] = byte(len(body))
+	copy(l.line[l.used+1:], body)
+	l.used += 1 + len(body)
+	return nil
+}
+
+// next begins another line.
+func (l *linesWriter) next() error {
+	l.buf = append(l.buf, l.line[:]...)
+	l.line, l.used = [lineBytes]byte{}, 1
+	l.at++
+	if len(l.buf) < blockBytes {
+		return nil
 	}
-	return m.copySection(w, secBloom, &bloom.segmentWriter)
+	err := l.w.write(l.buf)
+	l.buf = l.buf[:0]
+	return err
+}
+
+// finish ends the lines, of which there are homes at least.
+func (l *linesWriter) finish(homes uint64) error {
+	for l.used > 1 || l.at < homes {
+		if err := l.next(); err != nil {
+			return err
+		}
+	}
+	return l.w.write(l.buf)
 }
 
 // copySection writes a section that is ready.
@@ -155,21 +222,6 @@ func (m *merger) copySection(w imageWriter, section int, from *segmentWriter) er
 		r.rest = nil
 	}
 	return r.err
-}
-
-// A placesWriter writes where records begin, by place.
-type placesWriter struct {
-	segmentWriter
-	next uint64 // place
-}
-
-// reach says that the records of the places up to one begin at off, unless they
-// are behind already.
-func (w *placesWriter) reach(place, off uint64) {
-	for ; w.next <= place; w.next++ {
-		w.buf = append40(w.buf, off)
-		w.end()
-	}
 }
 
 // A bloomWriter writes blocks of the Bloom filter.
@@ -247,7 +299,7 @@ func (w *memoryImage) index() *Index {
 	return &Index{
 		header: &w.layout.header,
 		ends:   w.sections[secEnds], text: w.text.String(),
-		records: w.sections[secRecords], places: w.sections[secPlaces], bloom: w.sections[secBloom],
+		lines: w.sections[secLines], more: w.sections[secMore], bloom: w.sections[secBloom],
 	}
 }
 
