@@ -91,7 +91,7 @@ func FitPrior(s *Supports) Prior {
 		return defaultPrior
 	}
 	// The best of a grid, and then the best of its neighbours by ever shorter steps.
-	const grid = 12
+	const grid = 8
 	lo, hi := math.Log(minParameter), math.Log(maxParameter)
 	step := (hi - lo) / grid
 	best := place{value: math.Inf(-1)}
@@ -228,7 +228,7 @@ func (f *fit) best(alpha, beta float64) (value, flat float64) {
 		return sum
 	}
 	lo, hi := -40.0, 40.0 // logarithms of the odds of v
-	for range 30 {
+	for range 20 {
 		if middle := (lo + hi) / 2; slope(1/(1+math.Exp(-middle))) > 0 {
 			lo = middle
 		} else {

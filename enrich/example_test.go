@@ -185,6 +185,22 @@ func ExampleAppEndpoints_All() {
 	// Word 21.0.0.2 1
 }
 
+func ExampleAppEndpoints_Devices() {
+	var c enrich.Contacts
+	for _, rec := range visits {
+		c.Add(rec, rec.Dst)
+	}
+	for app := range c.EndpointsByApp(context.Background(), enrich.Join{Level: enrich.AddressOnly, MinDevices: 2}) {
+		for devices := range app.Devices() {
+			fmt.Println(devices)
+		}
+		fmt.Println(app.Count, "endpoints in all; those on fewer devices were not made")
+	}
+	// Output:
+	// 2
+	// 2 endpoints in all; those on fewer devices were not made
+}
+
 func ExampleContacts_NumAddrs() {
 	var c enrich.Contacts
 	for _, rec := range visits {

@@ -131,6 +131,23 @@ func (a AppEndpoints) All() iter.Seq[Endpoint] {
 	return func(yield func(Endpoint) bool) { a.join.yield(a, yield) }
 }
 
+// Devices yields the number of devices of each endpoint that All yields, in no
+// particular order, and makes no endpoints.
+func (a AppEndpoints) Devices() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for _, row := range a.named {
+			if !yield(int(a.found[uint32(row)].devices)) {
+				return
+			}
+		}
+		for _, u := range a.unnamed {
+			if !yield(int(a.found[u.found].devices)) {
+				return
+			}
+		}
+	}
+}
+
 // Endpoints joins the contacts with names and yields the endpoints of each
 // application that reach the join's minimum, sorted by App, Name, Port and Proto.
 // It is [Contacts.EndpointsByApp] without the counts.

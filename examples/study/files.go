@@ -87,7 +87,7 @@ func (s *study) writeDirections(w io.Writer) error {
 
 func (s *study) writeApps(w io.Writer) error {
 	rows := [][]string{{"app", "devices", "prevalence", "studied", "active_devices", "flows", "outbound_flows",
-		"endpoints", "endogenous", "encrypted", "cleartext", "upgradable", "unknown_port", "https"}}
+		"endpoints", "endogenous", "uncertain", "encrypted", "cleartext", "upgradable", "unknown_port", "https"}}
 	for _, a := range s.apps {
 		if a.Devices < s.minDevices {
 			continue
@@ -95,14 +95,14 @@ func (s *study) writeApps(w io.Writer) error {
 		if !s.level.HasPort() {
 			rows = append(rows, []string{
 				a.App, strconv.Itoa(a.Devices), share(a.Prevalence), strconv.FormatBool(a.studied), strconv.Itoa(a.active),
-				strconv.FormatUint(a.Flows, 10), strconv.FormatUint(a.Outbound, 10), strconv.Itoa(a.endpoints), strconv.Itoa(a.endogenous),
+				strconv.FormatUint(a.Flows, 10), strconv.FormatUint(a.Outbound, 10), strconv.Itoa(a.endpoints), strconv.Itoa(a.endogenous), strconv.Itoa(a.uncertain),
 				"", "", "", "", "", // nothing is known of ports at this level
 			})
 			continue
 		}
 		rows = append(rows, []string{
 			a.App, strconv.Itoa(a.Devices), share(a.Prevalence), strconv.FormatBool(a.studied), strconv.Itoa(a.active),
-			strconv.FormatUint(a.Flows, 10), strconv.FormatUint(a.Outbound, 10), strconv.Itoa(a.endpoints), strconv.Itoa(a.endogenous),
+			strconv.FormatUint(a.Flows, 10), strconv.FormatUint(a.Outbound, 10), strconv.Itoa(a.endpoints), strconv.Itoa(a.endogenous), strconv.Itoa(a.uncertain),
 			strconv.Itoa(a.bySecurity[classify.Encrypted]), strconv.Itoa(a.bySecurity[classify.Cleartext]),
 			strconv.Itoa(a.bySecurity[classify.Upgradable]), strconv.Itoa(a.bySecurity[classify.SecurityUnknown]), strconv.FormatBool(a.usesHTTPS),
 		})
@@ -132,9 +132,8 @@ func (w *endpointsWriter) write(e endpoint) error {
 		port, proto = strconv.Itoa(int(e.Port)), e.Proto.String()
 	}
 	lower, upper := e.support.Wilson(z)
-	support := share(e.support.Share())
 	w.row = append(w.row[:0],
-		e.App, e.Name(), port, proto, strconv.Itoa(e.Devices), strconv.Itoa(e.Active), support, share(lower), share(upper), support, e.label.String(),
+		e.App, e.Name(), port, proto, strconv.Itoa(e.Devices), strconv.Itoa(e.Active), share(e.support.Share()), share(lower), share(upper), share(e.score), e.label.String(),
 		strconv.FormatUint(e.Flows, 10), strconv.FormatUint(e.TxBytes, 10), strconv.FormatUint(e.RxBytes, 10),
 		strconv.Itoa(e.Addresses), strconv.Itoa(e.NamesOnAddress), e.service.Security.String(), e.service.Name, strconv.Itoa(len(e.Names)),
 	)
@@ -163,6 +162,33 @@ type summary struct {
 	DNS        dnsSummary                   `json:"dns"`
 	Naming     []naming                     `json:"naming"`
 	Result     result                       `json:"result"`
+	Threshold  threshold                    `json:"threshold"`
+}
+
+// threshold is what there is to say of -threshold: how much the answer depends on it,
+// and what the counts suggest.
+type threshold struct {
+	Used      float64          `json:"used"`
+	Certainty float64          `json:"certainty"`
+	Plateau   [2]float64       `json:"plateau"`
+	Suggested *suggestion      `json:"suggested"` // null where the counts suggest nothing
+	Curve     []thresholdPoint `json:"curve"`
+}
+
+type suggestion struct {
+	Mixture    float64 `json:"mixture"`
+	Otsu       float64 `json:"otsu"`
+	Common     float64 `json:"common"`
+	Rare       float64 `json:"rare"`
+	CommonPart float64 `json:"common_part"`
+}
+
+// thresholdPoint counts endpoints by their support alone.
+type thresholdPoint struct {
+	Threshold float64 `json:"threshold"`
+	Endpoints int64   `json:"endpoints"`
+	Apps      int     `json:"apps"`
+	HTTPS     *int    `json:"apps_using_https"` // null at a level without ports
 }
 
 type agreement struct {
@@ -224,6 +250,7 @@ type result struct {
 	Endpoints          int  `json:"endpoints"`
 	Withheld           int  `json:"withheld"`
 	Endogenous         int  `json:"endogenous"`
+	Uncertain          int  `json:"uncertain"`
 }
 
 func (s *study) summarize() summary {
@@ -231,12 +258,12 @@ func (s *study) summarize() summary {
 		Version: 1,
 		Options: map[string]any{
 			"os": s.os.String(), "direction": s.direction, "names": s.names.String(), "endpoint": s.level.String(), "min-prevalence": s.minPrevalence,
-			"threshold": s.threshold, "expand": s.expand, "min-support": s.minSupport, "min-devices": s.minDevices,
+			"threshold": s.threshold, "certainty": s.certainty, "expand": s.expand, "min-support": s.minSupport, "min-devices": s.minDevices,
 		},
 		Flows: s.flowCounts, PDNS: s.dnsCounts,
 		Problems: []string{}, Nulls: make(map[string]uint64), Directions: make(map[string]map[string]uint64),
 		Agreement: []agreement{}, Filters: []filter{}, Naming: []naming{},
-		Result: s.result(),
+		Result: s.result(), Threshold: s.aboutThreshold(),
 	}
 	for _, c := range []*flow.Counts{&sum.Flows, &sum.PDNS} {
 		if c.Skipped == nil {
@@ -308,6 +335,7 @@ func (s *study) result() result {
 		}
 		r.AppsStudied++
 		r.Endogenous += a.endogenous
+		r.Uncertain += a.uncertain
 		if a.endogenous > 0 {
 			r.AppsWithEndogenous++
 		}
@@ -319,6 +347,23 @@ func (s *study) result() result {
 		r.AppsUsingHTTPS = &https
 	}
 	return r
+}
+
+func (s *study) aboutThreshold() threshold {
+	t := threshold{Used: s.threshold, Certainty: s.certainty}
+	curve := s.curve.Curve()
+	t.Plateau[0], t.Plateau[1] = classify.Plateau(curve, s.threshold)
+	for _, p := range curve {
+		point := thresholdPoint{p.Threshold, p.Endpoints, p.Apps, nil}
+		if s.level.HasPort() {
+			point.HTTPS = &p.HTTPS
+		}
+		t.Curve = append(t.Curve, point)
+	}
+	if found, ok := classify.SuggestThreshold(s.supports...); ok {
+		t.Suggested = &suggestion{found.Mixture, found.Otsu, found.Common, found.Rare, found.CommonPart}
+	}
+	return t
 }
 
 func (s *study) writeSummary(w io.Writer) error {

@@ -26,6 +26,7 @@ type options struct {
 	level         enrich.Level
 	minPrevalence float64
 	threshold     float64
+	certainty     float64
 	minSupport    float64
 	minDevices    int
 	expand        bool
@@ -62,7 +63,8 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	names := f.String("names", "query", "query: CNAME chains followed; owner: the paper's literal pairs")
 	level := f.String("endpoint", "name-port", "what is scored: name-port, name, address-port or address (site is not available yet)")
 	f.Float64Var(&o.minPrevalence, "min-prevalence", 0.05, "study applications on more than this share of the devices")
-	f.Float64Var(&o.threshold, "threshold", classify.DefaultThreshold, "support from which on an endpoint is endogenous (ours; the paper's is not known)")
+	f.Float64Var(&o.threshold, "threshold", classify.DefaultThreshold, "share of devices above which an endpoint is endogenous (ours; the paper's is not known)")
+	f.Float64Var(&o.certainty, "certainty", classify.DefaultCertainty, "how probable a label must be; other endpoints are uncertain")
 	f.BoolVar(&o.expand, "expand", false, "one row a name instead of one a class of names that no DNS evidence tells apart")
 	f.Float64Var(&o.minSupport, "min-support", 0, "leave endpoints with less support out of the files")
 	f.IntVar(&o.minDevices, "min-devices", 1, "leave applications and endpoints with fewer devices out of the files (10 or more before publishing)")
@@ -102,10 +104,16 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 			return o, fmt.Errorf("-%s %s: want %s", word.flag, word.value, word.want)
 		}
 	}
-	for name, v := range map[string]float64{"min-prevalence": o.minPrevalence, "threshold": o.threshold, "min-support": o.minSupport} {
-		if !(v >= 0 && v <= 1) || name == "threshold" && v == 0 {
+	for name, v := range map[string]float64{"min-prevalence": o.minPrevalence, "min-support": o.minSupport} {
+		if !(v >= 0 && v <= 1) {
 			return o, fmt.Errorf("-%s: want a share between 0 and 1", name)
 		}
+	}
+	if !(o.threshold > 0 && o.threshold < 1) {
+		return o, errors.New("-threshold: want a share above 0 and below 1")
+	}
+	if !(o.certainty > 0.5 && o.certainty < 1) {
+		return o, errors.New("-certainty: want a probability above 0.5 and below 1")
 	}
 	if o.workers < 0 || o.minDevices < 1 {
 		return o, errors.New("want no negative -workers, and a -min-devices of 1 or more")

@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"maps"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -36,6 +37,8 @@ type study struct {
 
 	apps     []app
 	insecure insecure
+	supports []*classify.Supports // of each studied application
+	curve    classify.Sensitivity
 	written  int // endpoints in the files
 	withheld int // endpoints below -min-support or -min-devices
 	summary  summary
@@ -70,6 +73,7 @@ type app struct {
 	active     int  // devices with a kept flow
 	endpoints  int
 	endogenous int
+	uncertain  int    // of those that the join made
 	bySecurity [4]int // endogenous endpoints
 	usesHTTPS  bool   // has an endogenous endpoint on tcp/443
 }
@@ -78,6 +82,7 @@ type app struct {
 type endpoint struct {
 	enrich.Endpoint
 	support classify.Support
+	score   float64
 	label   classify.Endogeneity
 	service classify.Service
 }
@@ -254,7 +259,7 @@ func (s *study) join(ctx context.Context) error {
 	defer s.progress.end()
 	join := enrich.Join{
 		Resolver: s.index.Mode(s.names), Level: s.level, Expand: s.expand, Keep: keep, Workers: s.workers,
-		MinSupport: min(s.minSupport, s.threshold), // below both an endpoint is counted and no more
+		MinSupport: min(s.minSupport, s.told()), // below both an endpoint is counted and no more
 	}
 	err := s.output.write("endpoints.csv", func(to io.Writer) error {
 		w := newEndpointsWriter(to)
@@ -265,11 +270,13 @@ func (s *study) join(ctx context.Context) error {
 			a := apps[of.App]
 			a.active, a.endpoints = of.Active, of.Count
 			s.withheld += of.Count
+			scorer := s.scorer(of)
 			for found := range of.All() {
 				e := endpoint{Endpoint: found, support: classify.Support{Devices: found.Devices, Active: found.Active}}
-				e.label = e.support.Endogeneity(s.threshold)
+				e.score, e.label = scorer.Score(e.support)
 				e.service = classify.ServiceOf(e.Proto, e.Port)
 				a.count(e)
+				s.curve.Add(e.App, e.support, e.usesHTTPS())
 				if e.support.Share() < s.minSupport || e.Devices < s.minDevices {
 					continue
 				}
@@ -289,6 +296,26 @@ func (s *study) join(ctx context.Context) error {
 	end(phase{})
 	return s.contacts.Err()
 }
+
+// told is the support from which on the scorer is told of endpoints one by one. It
+// does not depend on -min-support, and so scores do not; and the curve of thresholds
+// begins there.
+func (s *study) told() float64 { return min(s.threshold, 0.05) }
+
+// scorer returns the Scorer of an application, by all of its endpoints.
+func (s *study) scorer(of enrich.AppEndpoints) *classify.Scorer {
+	supports := &classify.Supports{Active: of.Active, Least: int(math.Ceil(s.told() * float64(of.Active))), Below: int64(of.Count)}
+	for devices := range of.Devices() {
+		if devices >= supports.Least {
+			supports.Add(devices, 1)
+			supports.Below--
+		}
+	}
+	s.supports = append(s.supports, supports)
+	return &classify.Scorer{Prior: classify.FitPrior(supports), Threshold: s.threshold, Certainty: s.certainty}
+}
+
+func (e *endpoint) usesHTTPS() bool { return e.Proto == flow.TCP && e.Port == 443 }
 
 // insecure keeps the endogenous endpoints on ports without (certain) encryption
 // that are on most devices, for the terminal.
@@ -315,12 +342,15 @@ func (i *insecure) add(e endpoint) {
 }
 
 func (a *app) count(e endpoint) {
+	if e.label == classify.Uncertain {
+		a.uncertain++
+	}
 	if e.label != classify.Endogenous {
 		return
 	}
 	a.endogenous++
 	a.bySecurity[e.service.Security]++
-	a.usesHTTPS = a.usesHTTPS || e.Proto == flow.TCP && e.Port == 443
+	a.usesHTTPS = a.usesHTTPS || e.usesHTTPS()
 }
 
 // problems are the lines and files that could not be read.

@@ -385,7 +385,7 @@ func TestUnusable(t *testing.T) {
 		{[]string{"-flows", empty}, "no record in the files named by -flows; they are empty"},
 		{[]string{"-flows", empty, "-os", "beos"}, "-os beos: want macos, windows, linux or any"},
 		{[]string{"-flows", empty, "-names", "all"}, "-names all: want query or owner"},
-		{[]string{"-flows", empty, "-threshold", "50"}, "-threshold: want a share between 0 and 1"},
+		{[]string{"-flows", empty, "-threshold", "50"}, "-threshold: want a share above 0 and below 1"},
 		{[]string{"-flows", empty, "-memory", "lots"}, "-memory lots: want a number with KiB, MiB or GiB"},
 		{[]string{"-flows", empty, "-endpoint", "site"}, "-endpoint site: want name-port, name, address-port or address (site is not available yet)"},
 		{[]string{"-flows", empty, "-listening", "x"}, "-listening is not available yet; run without it"},
@@ -433,17 +433,24 @@ func TestWithheld(t *testing.T) {
 		t.Fatal(err)
 	}
 	flows := filepath.Join(in, "flows-*")
-	_, all := runStudy(t, t.TempDir(), "-flows", flows)
-	out := t.TempDir()
+	out, whole := t.TempDir(), t.TempDir()
+	_, all := runStudy(t, whole, "-flows", flows)
 	_, few := runStudy(t, out, "-flows", flows, "-min-devices", "5", "-min-support", "0.5")
 	if few.Result.Withheld == 0 || few.Result.Endpoints+few.Result.Withheld != all.Result.Endpoints || few.Result.Endogenous != all.Result.Endogenous {
 		t.Errorf("%+v, without limits %+v", few.Result, all.Result)
+	}
+	rows := make(map[string]map[string]string)
+	for _, row := range table(t, filepath.Join(whole, "endpoints.csv")) {
+		rows[row["app"]+" "+row["endpoint"]+" "+row["port"]+" "+row["proto"]] = row
 	}
 	for _, row := range table(t, filepath.Join(out, "endpoints.csv")) {
 		devices, _ := strconv.Atoi(row["devices"])
 		support, _ := strconv.ParseFloat(row["support"], 64)
 		if devices < 5 || support < 0.5 {
 			t.Errorf("row %v", row)
+		}
+		if diff := cmp.Diff(rows[row["app"]+" "+row["endpoint"]+" "+row["port"]+" "+row["proto"]], row); diff != "" {
+			t.Errorf("(-without limits +with)\n%s", diff)
 		}
 	}
 }

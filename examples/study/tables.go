@@ -34,6 +34,7 @@ func (s *study) print(to io.Writer) error {
 	t.filters(s, sum.Filters)
 	t.apps(s)
 	t.endpoints(&s.insecure)
+	t.threshold(sum.Threshold)
 	t.result(s, sum.Result)
 	t.phases(s.phases)
 	fmt.Fprintf(w, "\nWritten to %s: summary.json, direction.csv, apps.csv, endpoints.csv, costs.json\n", s.out)
@@ -239,9 +240,30 @@ func (t tables) endpoints(i *insecure) {
 	}
 }
 
+// threshold shows how the answer depends on the threshold.
+func (t tables) threshold(about threshold) {
+	if about.Curve[0].Endpoints == 0 {
+		return
+	}
+	t.title("Endpoints by their support alone, at other thresholds; from %g to %g their number differs by a tenth at most from that at %g",
+		about.Plateau[0], about.Plateau[1], about.Used)
+	row, endpoints := []any{"", "threshold"}, []any{"", "endpoints"}
+	for i, p := range about.Curve {
+		if i%3 == 0 || p.Threshold == 0.5 {
+			row, endpoints = append(row, p.Threshold), append(endpoints, p.Endpoints)
+		}
+	}
+	t.row(row...)
+	t.row(endpoints...)
+	if s := about.Suggested; s != nil {
+		t.note("the supports themselves suggest %.2f (two kinds of endpoints, on %.0f%% and %.0f%% of devices) or %.2f (Otsu)", s.Mixture, 100*s.Rare, 100*s.Common, s.Otsu)
+	}
+}
+
 func (t tables) result(s *study, r result) {
 	t.title("Result: %d devices (%s), %d applications, %d studied, %d with an endogenous endpoint", r.Devices, s.os, r.Apps, r.AppsStudied, r.AppsWithEndogenous)
-	t.note("%d endpoints, of which %d are endogenous (support of %g or more)", r.Endpoints+r.Withheld, r.Endogenous, s.threshold)
+	t.note("%d endpoints, of which %d are endogenous (with a probability of %g more than %g of the devices contact them) and %d uncertain",
+		r.Endpoints+r.Withheld, r.Endogenous, s.certainty, s.threshold, r.Uncertain)
 	if https := r.AppsUsingHTTPS; https != nil && r.AppsWithEndogenous > 0 {
 		t.note("HTTPS by tcp port 443: %d applications, %s of those studied, %s of those with an endogenous endpoint", *https,
 			percent(uint64(*https), uint64(r.AppsStudied)), percent(uint64(*https), uint64(r.AppsWithEndogenous)))
