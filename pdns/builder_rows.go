@@ -123,40 +123,66 @@ func (b *Builder) addrID(addr netip.Addr) AddrID {
 
 // addrIDs is AddrIDs for a batch.
 func (b *Builder) addrIDs(ids []AddrID, addrs []netip.Addr) {
+	var keys [batch]dense.Key
+	var which [batch]uint8 // of addrs the keys are
+	n := 0
+	for i, addr := range addrs {
+		if ids[i] = 0; addr.IsValid() {
+			keys[n], which[n] = dense.AddrKey(addr), uint8(i)
+			n++
+		}
+	}
+	askFirst := b.Filter != nil && b.passed.few()
+	if askFirst {
+		n = b.thin(keys[:n], &which)
+	}
 	var room [16 * batch]byte
 	var texts [batch][]byte
-	var which [batch]uint8 // of addrs the texts are
+	for i, key := range keys[:n] {
+		texts[i] = appendAddr(room[16*i:][:0:16], key)
+	}
 	var found, hashes [batch]uint32
-	n := 0
-	thin := b.Filter != nil
-	askFirst := thin && b.passed.few()
-	for i, addr := range addrs {
-		ids[i] = 0
-		if askFirst && !b.mayContain(addr) || !addr.IsValid() {
+	d := b.shared.addrs
+	d.findAll(&found, &hashes, texts[:n])
+	known := 0
+	missing := 0
+	for i := range n {
+		if found[i] != 0 {
+			ids[which[i]] = AddrID(found[i])
+			known++
 			continue
 		}
-		texts[n], which[n] = appendAddr(room[16*n:][:0:16], dense.AddrKey(addr)), uint8(i)
-		n++
+		keys[missing], which[missing] = keys[i], which[i]
+		missing++
 	}
-	b.shared.addrs.findAll(&found, &hashes, texts[:n])
-	passed := 0
-	for i, text := range texts[:n] {
-		to := which[i]
-		if found[i] == 0 {
-			if thin && !askFirst && !b.mayContain(addrs[to]) {
-				continue
-			}
-			if b.noRoom() {
-				continue
-			}
-			found[i] = b.shared.addrs.add(text, hashes[i]) + 1
+	if b.Filter != nil && !askFirst {
+		missing = b.thin(keys[:missing], &which)
+	}
+	for i, key := range keys[:missing] {
+		if b.noRoom() {
+			break
 		}
-		ids[to] = AddrID(found[i])
-		passed++
+		text := appendAddr(room[:0], key)
+		ids[which[i]] = AddrID(d.add(text, d.hash(text)) + 1)
 	}
-	if thin {
-		b.passed.count(passed, len(addrs))
+	if b.Filter != nil {
+		b.passed.count(known+missing, len(addrs))
 	}
+}
+
+// thin leaves the keys that the Filter has, and returns how many these are.
+func (b *Builder) thin(keys []dense.Key, which *[batch]uint8) int {
+	var may [batch]bool
+	b.stats.FilterTests += int64(len(keys))
+	b.Filter.mayContainAll(&may, keys)
+	n := 0
+	for i := range keys {
+		if may[i] {
+			keys[n], which[n] = keys[i], which[i]
+			n++
+		}
+	}
+	return n
 }
 
 func (b *Builder) mayContain(addr netip.Addr) bool {

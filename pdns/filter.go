@@ -1,13 +1,13 @@
 package pdns
 
 import (
-	"encoding/binary"
 	"errors"
 	"math"
 	"math/bits"
 	"net/netip"
 
 	"github.com/bits-and-blooms/bloom/v3"
+	"github.com/endoflow/endoflow/internal/dense"
 )
 
 // A Filter is a set of addresses that answers approximately, in about 10 bits
@@ -54,7 +54,7 @@ func (f *Filter) Add(addr netip.Addr) {
 	if !addr.IsValid() {
 		return
 	}
-	x, y := hashes(addr)
+	x, y := hashes(dense.AddrKey(addr))
 	set, m := f.bits.BitSet(), uint64(f.bits.Cap())
 	for i := range uint64(f.k) {
 		set.Set(uint(placeOf(x, m)))
@@ -73,9 +73,15 @@ func (f *Filter) MayContain(addr netip.Addr) bool {
 	// As the library's TestLocations, but without a division, and the next place
 	// is made only if it is asked for: of an address that was not added, two of
 	// seven are.
-	x, y := hashes(addr)
+	x, y := hashes(dense.AddrKey(addr))
+	return f.has(x, y, 0)
+}
+
+// has reports whether the bits are set for hashes as they are at the place with a
+// number, and from there on.
+func (f *Filter) has(x, y, from uint64) bool {
 	words, m := f.bits.BitSet().Words(), uint64(f.bits.Cap())
-	for i := range uint64(f.k) {
+	for i := from; i < uint64(f.k); i++ {
 		if l := placeOf(x, m); words[l/64]>>(l%64)&1 == 0 {
 			return false
 		}
@@ -83,6 +89,22 @@ func (f *Filter) MayContain(addr netip.Addr) bool {
 		y += i
 	}
 	return true
+}
+
+// mayContainAll sets may[i] to whether keys[i] may have been added, of a batch at
+// most. The first bit of all is fetched before any is looked at, so that the waits
+// for memory overlap.
+func (f *Filter) mayContainAll(may *[dense.Batch]bool, keys []dense.Key) {
+	var xs, ys, first [dense.Batch]uint64
+	words, m := f.bits.BitSet().Words(), uint64(f.bits.Cap())
+	for i, key := range keys {
+		xs[i], ys[i] = hashes(key)
+		l := placeOf(xs[i], m)
+		first[i] = words[l/64] >> (l % 64) & 1
+	}
+	for i := range keys {
+		may[i] = first[i] > 0 && f.has(xs[i]+ys[i], ys[i], 1)
+	}
 }
 
 // Merge adds the addresses of other, which must have been made with the same
@@ -98,11 +120,9 @@ func (f *Filter) Merge(other *Filter) error {
 // made by enhanced double hashing (Dillinger and Manolios, FMCAD 2004). Hashing
 // the 16 bytes here rather than with the library's Test takes a quarter off a
 // test.
-func hashes(addr netip.Addr) (x, y uint64) {
-	b := addr.As16()
-	hi, lo := binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
-	x = mix(hi^0x9e3779b97f4a7c15, lo^0xbf58476d1ce4e5b9)
-	return x, mix(lo^0x94d049bb133111eb, x^0xd6e8feb86659fd93)
+func hashes(k dense.Key) (x, y uint64) {
+	x = mix(k.Hi^0x9e3779b97f4a7c15, k.Lo^0xbf58476d1ce4e5b9)
+	return x, mix(k.Lo^0x94d049bb133111eb, x^0xd6e8feb86659fd93)
 }
 
 // mix folds the product of two words, as wyhash does.
