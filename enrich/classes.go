@@ -220,7 +220,9 @@ func (cs *classes) number(classOf []uint32, sets []nameSet) {
 		return to
 	})
 	for i, classes := range cs.items {
-		cs.items[i] = slices.Clone(classes) // most names are gone
+		if 2*len(classes) < cap(classes) {
+			cs.items[i] = slices.Clone(classes)
+		}
 	}
 	next := uint32(cs.numShared)
 	for a, names := range cs.private {

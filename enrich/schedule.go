@@ -136,7 +136,7 @@ func (c *Contacts) size(app uint32) int64 {
 	}
 	for i := range c.runs {
 		s := c.runs[i].sections[app]
-		n += (s.end - s.start) / 16
+		n += (s.end - s.start) / 20
 	}
 	return n
 }

@@ -144,9 +144,9 @@ func (o *options) writer(out *output, stdout io.Writer, index *pdns.Index) (writ
 	}
 	rows := make([]enrichparquet.Row, batchSize)
 	return func(recs []flow.Record) error {
-		for i, rec := range recs {
-			label := o.labeler.Label(rec)
-			rows[i] = enrichparquet.Row{Record: rec, Remote: label.Remote(rec), Direction: label.Direction.String(), Basis: label.Basis.String()}
+		for i := range recs {
+			label := o.labeler.Label(recs[i])
+			rows[i] = enrichparquet.Row{Record: recs[i], Remote: label.Remote(recs[i]), Direction: label.Direction.String(), Basis: label.Basis.String()}
 		}
 		return w.Write(rows[:len(recs)]...)
 	}, w.Close, nil
