@@ -7,8 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-
-	"github.com/endoflow/endoflow/internal/dense"
 )
 
 // DefaultMaxNames is the most names of an address where [Builder.MaxNames] is 0.
@@ -21,8 +19,9 @@ const DefaultMaxNames = 100_000
 // limit.
 //
 // Its memory is in proportion to what it keeps of distinct names (about 50 bytes
-// each), of distinct pairs of address and name (about 50, or 16 by NoTimes), and
-// of distinct addresses and CNAME rows (about 30). A repeated record costs none.
+// each), of distinct pairs of address and name (about 50, or 16 by NoTimes), of
+// distinct addresses (about 30) and of distinct CNAME rows (about 16). A repeated
+// record costs none.
 type Builder struct {
 	// Filter, if not nil, thins the rows: those of an address that it has not
 	// are left out. CNAME rows are kept, since any of them may turn out to lead
@@ -169,8 +168,13 @@ func (b *Builder) addName(name string) uint32 {
 	return d.add(text, hash)
 }
 
+// addEdge adds a CNAME row: with others, when there is a batch.
 func (b *Builder) addEdge(target, owner uint32) {
-	b.mine.edges.Add(dense.Key{Hi: uint64(target), Lo: uint64(owner)})
+	p := b.mine
+	if p.edges = append(p.edges, pairKey(target, owner)); len(p.edges) == batch {
+		b.shared.edges.addAll(p.edges)
+		p.edges = p.edges[:0]
+	}
 }
 
 func (b *Builder) addAddr(addr uint32, rec *Record) bool {

@@ -20,6 +20,7 @@ import (
 type gathering struct {
 	names, addrs *dict
 	bare         *pairSet     // of rows, where neither times nor counts are kept
+	edges        *pairSet     // CNAME rows: target, owner
 	size         atomic.Int64 // bytes of parts, as far as they have told
 	wanted       atomic.Bool  // somebody waits
 
@@ -38,10 +39,10 @@ type gathering struct {
 
 // A part is what one Builder has gathered.
 type part struct {
-	asked pairs       // from messages
-	rows  pairs       // from rows: addresses with their owners
-	edges dense.Table // CNAME rows: target, owner
-	told  int64       // of its size
+	asked pairs    // from messages
+	rows  pairs    // from rows: addresses with their owners
+	edges []uint64 // that are not yet in the set of all, fewer than a batch
+	told  int64    // of its size
 }
 
 func newGathering() *gathering {
@@ -74,17 +75,16 @@ func (g *gathering) leave(p *part, stays bool) {
 }
 
 func (p *part) size() int64 {
-	return p.asked.size() + p.rows.size() + (16+slotSize)*int64(p.edges.Len())
+	return p.asked.size() + p.rows.size()
 }
 
 func (p *part) empty() bool {
-	return p.asked.list.Len()+p.rows.list.Len()+p.edges.Len() == 0
+	return p.asked.list.Len()+p.rows.list.Len() == 0
 }
 
 func (p *part) reset() {
 	p.asked.reset()
 	p.rows.reset()
-	p.edges.Reset()
 	p.told = 0
 }
 
@@ -94,12 +94,12 @@ func (g *gathering) bytes(p *part) int64 {
 		g.size.Add(size - p.told)
 		p.told = size
 	}
-	return g.size.Load() + g.names.size() + g.addrs.size() + g.bare.size() + g.aside.Load()
+	return g.size.Load() + g.names.size() + g.addrs.size() + g.bare.size() + g.edges.size() + g.aside.Load()
 }
 
 // full reports whether a batch might not find room. Pairs take 16 bytes or more.
 func (g *gathering) full() bool {
-	return g.names.full() || g.addrs.full() || g.size.Load()+g.bare.size() > slotSize*maxNumbers
+	return g.names.full() || g.addrs.full() || g.size.Load()+g.bare.size() > slotSize*maxNumbers || g.edges.size() > slotSize*maxNumbers
 }
 
 // flush waits for all members to come here, and puts aside what they have.
@@ -131,8 +131,12 @@ func (g *gathering) putAside(b *Builder) error {
 	if g.err != nil {
 		return g.err
 	}
+	for _, p := range g.parts {
+		g.edges.addAll(p.edges)
+		p.edges = p.edges[:0]
+	}
 	full := b.Memory > 0 && g.bytes(b.mine) > b.limit()/2
-	if g.bare.n.Load() > 0 || slices.ContainsFunc(g.parts, func(p *part) bool { return !p.empty() }) {
+	if g.bare.n.Load()+g.edges.n.Load() > 0 || slices.ContainsFunc(g.parts, func(p *part) bool { return !p.empty() }) {
 		var file *scratch
 		if full {
 			if err := g.needFile(b.Dir); err != nil {
@@ -157,6 +161,7 @@ func (g *gathering) putAside(b *Builder) error {
 		g.names.reset()
 		g.addrs.reset()
 		g.bare.reset()
+		g.edges.reset()
 		for _, p := range g.parts {
 			p.reset()
 		}
@@ -168,7 +173,7 @@ func (g *gathering) putAside(b *Builder) error {
 
 // drop gives up the memory of what has been put aside.
 func (g *gathering) drop() {
-	g.names, g.addrs, g.bare = newDict(), newDict(), newPairSet()
+	g.names, g.addrs, g.bare, g.edges = newDict(), newDict(), newPairSet(), newPairSet()
 	for _, p := range g.parts {
 		*p = part{}
 	}
@@ -236,15 +241,11 @@ func (g *gathering) sorted(file *scratch) (run, error) {
 	}
 
 	edges := edgeWriter{segmentWriter: segmentWriter{segment: segment{file: file}}}
-	var keys []uint64
-	for _, p := range g.parts {
-		for i := range uint32(p.edges.Len()) {
-			e := p.edges.Key(i)
-			keys = append(keys, uint64(number[e.Hi])<<32|uint64(number[e.Lo]))
-		}
-	}
+	keys := make([]uint64, 0, g.edges.n.Load())
+	g.edges.all(func(e uint64) {
+		keys = append(keys, uint64(number[e>>32])<<32|uint64(number[uint32(e)]))
+	})
 	slices.Sort(keys)
-	keys = slices.Compact(keys)
 	for _, e := range keys {
 		edges.add(e)
 	}
@@ -373,12 +374,7 @@ func (g *gathering) byAddr(number []uint32, n int) groups {
 		sources = append(sources, &p.asked)
 	}
 	each := func(do func(key uint64, ref uint32)) {
-		slots := *g.bare.slots.Load()
-		for i := range slots {
-			if s := slots[i].Load(); s != 0 {
-				do(s-1, 0)
-			}
-		}
+		g.bare.all(func(key uint64) { do(key, 0) })
 		ref := uint32(1)
 		for _, p := range sources {
 			for i := range uint32(p.list.Len()) {

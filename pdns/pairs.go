@@ -117,7 +117,8 @@ func (p *pairs) size() int64 {
 	return (32+slotSize)*int64(p.list.Len()) + int64(p.evidence.Len())
 }
 
-// A pairSet is a set of pairs of which nothing else is known. The keys are in the
+// A pairSet is a set of pairs, by pairKey, of which nothing else is known: an address
+// and a name, or two names. The keys are in the
 // slots themselves. It is for any number of goroutines at a time, as a dict is, but
 // for reset.
 type pairSet struct {
@@ -192,6 +193,16 @@ func (p *pairSet) grow(old []atomic.Uint64, n int) []atomic.Uint64 {
 	}
 	p.slots.Store(&slots)
 	return slots
+}
+
+// all calls each with every key, in no order.
+func (p *pairSet) all(each func(key uint64)) {
+	slots := *p.slots.Load()
+	for i := range slots {
+		if s := slots[i].Load(); s != 0 {
+			each(s - 1)
+		}
+	}
 }
 
 // reset empties the set, whose memory stays.
