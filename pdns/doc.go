@@ -49,8 +49,8 @@
 // Of 30 million rows of a made-up fleet, 5.4 million pairs were of contacted
 // addresses: 732,104 addresses and 2.8 million names. They take 30 bytes a pair
 // with everything, 18 without times and CNAME rows, in memory as in the file. With a
-// limit of 256 MiB, 10 runs of 405 MB in all were written, or 5 of 199 MB, and reading
-// and building took two fifths more processor time (2 vCPU AMD EPYC, Go 1.26.8).
+// limit of 256 MiB, 10 runs of 404 MB in all were written, or 5 of 199 MB, and reading
+// and building took half more processor time, or a third (2 vCPU AMD EPYC, Go 1.26.8).
 //
 // Sequences follow one contract: Each pair is a record and a nil error, or a
 // zero record and an error. After a *ParseError the sequence goes on; after any

@@ -173,11 +173,15 @@ func TestSpilled(t *testing.T) {
 	}
 }
 
-// goldenRecords have every group and evidence, both families, and times of every
-// unit.
+// goldenRecords have every group and evidence, both families, times of every unit,
+// and an address of more names than a line has room for.
 func goldenRecords() []pdns.Record {
 	at := func(us int64) time.Time { return time.UnixMicro(us).UTC() }
-	return []pdns.Record{
+	var recs []pdns.Record
+	for i := range 12 {
+		recs = append(recs, pdns.Record{RRName: fmt.Sprintf("n%d.example", i), RRType: pdns.A, RData: "203.0.113.9"})
+	}
+	return append(recs, []pdns.Record{
 		{RRName: "edge.cdn.example", RRType: pdns.A, RData: "192.0.2.1", TimeFirst: at(1_600_000_000_000_000), TimeLast: at(1_600_000_100_000_000), Count: 3},
 		{RRName: "www.shop.example", RRType: pdns.CNAME, RData: "edge.cdn.example"},
 		{RRName: "unused.example", RRType: pdns.CNAME, RData: "nowhere.example"},
@@ -186,42 +190,52 @@ func goldenRecords() []pdns.Record {
 		{RRName: "direct.example", RRType: pdns.AAAA, RData: "2001:db8::1", Query: "alias.example", TimeLast: at(1)},
 		{RRName: "a.example", RRType: pdns.AAAA, RData: "::1", Count: 1 << 40},
 		{RRName: "b.example", RRType: pdns.A, RData: "198.51.100.7"},
-	}
+	}...)
 }
 
-// TestGolden holds the format: the file must be the same to the byte, and read
+// goldenFiles are made of goldenRecords with and without times.
+var goldenFiles = map[string]bool{"testdata/names.v3": false, "testdata/names-only.v3": true}
+
+// TestGolden holds the format: the files must be the same to the byte, and read
 // the same.
 func TestGolden(t *testing.T) {
-	var b pdns.Builder
-	for _, r := range goldenRecords() {
-		b.Add(r)
-	}
-	got := file(t, &b)
-	const name = "testdata/names.v3"
-	if *update {
-		if err := os.WriteFile(name, got, 0o666); err != nil {
+	for name, noTimes := range goldenFiles {
+		b := pdns.Builder{NoTimes: noTimes}
+		for _, r := range goldenRecords() {
+			b.Add(r)
+		}
+		got := file(t, &b)
+		if *update {
+			if err := os.WriteFile(name, got, 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(name)
+		if err != nil {
 			t.Fatal(err)
 		}
+		if !bytes.Equal(want, got) {
+			t.Errorf("%s: the format has changed: %d bytes, want %d", name, len(got), len(want))
+		}
+		x, err := pdns.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer x.Close()
+		if err := x.Verify(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if noTimes {
+			if diff := gocmp.Diff(dumpIndex(build(t, &b)), dumpIndex(x)); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", name, diff)
+			}
+			continue
+		}
+		compareWithModelAt(t, x, newModel(goldenRecords(), pdns.DefaultMaxNames), []netip.Addr{
+			netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("198.51.100.7"),
+			netip.MustParseAddr("203.0.113.9"), netip.MustParseAddr("::1"), netip.MustParseAddr("2001:db8::1"),
+		})
 	}
-	want, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(want, got) {
-		t.Errorf("the format has changed: %d bytes, want %d", len(got), len(want))
-	}
-	x, err := pdns.Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer x.Close()
-	if err := x.Verify(t.Context()); err != nil {
-		t.Error(err)
-	}
-	compareWithModelAt(t, x, newModel(goldenRecords(), pdns.DefaultMaxNames), []netip.Addr{
-		netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("198.51.100.7"),
-		netip.MustParseAddr("::1"), netip.MustParseAddr("2001:db8::1"),
-	})
 }
 
 // use asks an Index everything, and fails the test only by a panic.
@@ -259,10 +273,16 @@ func checkCorrupt(t *testing.T, what string, size int, err error) {
 }
 
 func TestCorrupt(t *testing.T) {
-	text, err := os.ReadFile("testdata/names.v3")
-	if err != nil {
-		t.Fatal(err)
+	for golden := range goldenFiles {
+		text, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		testCorrupt(t, text)
 	}
+}
+
+func testCorrupt(t *testing.T, text []byte) {
 	name := filepath.Join(t.TempDir(), "names")
 	try := func(damaged []byte) error {
 		if err := os.WriteFile(name, damaged, 0o666); err != nil {
@@ -451,12 +471,14 @@ func TestKilled(t *testing.T) {
 // FuzzOpen opens what is like a file, with a header whose checksum is right, and
 // asks it everything.
 func FuzzOpen(f *testing.F) {
-	text, err := os.ReadFile("testdata/names.v3")
-	if err != nil {
-		f.Fatal(err)
+	for golden := range goldenFiles {
+		text, err := os.ReadFile(golden)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+		f.Add(text[:len(text)/2])
 	}
-	f.Add(text)
-	f.Add(text[:len(text)/2])
 	f.Fuzz(func(t *testing.T, text []byte) {
 		pdns.FixHeader(text)
 		x, err := pdns.OpenBytes(text)
