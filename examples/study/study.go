@@ -256,7 +256,7 @@ func (s *study) join(ctx context.Context) error {
 		apps[s.apps[i].App] = &s.apps[i]
 	}
 	keep := func(os flow.OS, app string) bool { return s.os.Has(os) && prevalent[app] }
-	debug.SetMemoryLimit(s.memory / 4 * 3) // what is read of the index counts as memory as well, but not for the garbage collector
+	debug.SetMemoryLimit(max(s.memory/10*7, forReading)) // what is read of the index counts as memory as well, but not for the garbage collector
 	s.progress.say("joining flows with names")
 	defer s.progress.end()
 	join := enrich.Join{
