@@ -69,8 +69,8 @@ type Writer struct {
 	Device func(string) string
 
 	// RowGroup is the size, compressed, at which a row group is written, in
-	// bytes: 0 means 256 MiB. One ends after 2,097,152 rows, or 67 million names
-	// in lists, at the latest.
+	// bytes: 0 means 256 MiB. One ends after a multiple of 256 rows, 2,097,152 at
+	// the latest, or when it has 67 million names in lists.
 	RowGroup int
 
 	flows *flowFile

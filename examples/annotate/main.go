@@ -6,24 +6,24 @@
 //
 // Flows are read in order by one goroutine and written by another. CPU seconds of
 // the whole program, from flows in gzip and passive DNS in Parquet, and of DuckDB
-// 1.5.6 that reads the same files on two threads and writes 14 columns of every flow
-// as Parquet, on a machine with other work (2 vCPU of an AMD EPYC, Go 1.26.8; 1 M
-// flows, 3 M rows: medians of 4 runs in alternation; 10 M and 30 M: one or two runs,
-// one after the other):
+// 1.5.6, which writes the same columns of every flow with as many names from the same
+// files on two threads (examples/compare -task annotate, factored), on a machine with
+// other work (2 vCPU of an AMD EPYC, Go 1.26.8; 1 M flows, 3 M rows: medians of 3
+// runs in alternation; 10 M and 30 M: one run each):
 //
 //	                            1 M flows          10 M flows
 //	                            annotate  DuckDB   annotate  DuckDB
-//	JSON lines                  5.5                81
-//	Parquet, factored           5.8       5.5      76-82     48
-//	Parquet, -expand            6.6       12.2     79-96     123-133
-//	flows a CPU second          150,000   82,000   115,000   78,000
+//	JSON lines to /dev/null     3.9                54
+//	Parquet, factored           3.8       4.5      48        50
+//	Parquet, -expand            4.6       10.9     51        126
+//	flows a CPU second          219,000   92,000   194,000   79,000
 //	  of the latter
-//	peak of memory, MB          325       1,360    1,640     3,700
+//	peak of memory, MB          265       1,431    1,093     2,612
 //	  of the latter
-//	size of the latter, MB      64        171      982       2,486
+//	size of the latter, MB      64        164      982       2,478
 //
-// Of the 5.8 seconds of the factored form, 2.5 are the index of names, 1.8 reading
-// flows (1.1 of them gzip) and 1.4 labels and writing.
+// Of 54 seconds in a profile of 10 M flows with -expand, reading is 20 (11 of them
+// gzip), the index of names 14 and writing 20 (8 of them Zstandard).
 //
 // Memory: the index of names and what is written share -memory. Half of it is for
 // gathering names, an eighth for a row group of Parquet or for lists of names in

@@ -35,9 +35,16 @@
 // application and address; pruned, the best we found, joins lists only for the
 // names whose sum of lengths reaches the support that is asked for.
 //
-// -task annotate and factored have both sides write flows with their names as
-// Parquet, and require as many names with as many flows. DuckDB writes the
-// outbound flows of macOS, annotate all, so flows per CPU second is the measure.
+// -task annotate and factored have both sides write every flow as Parquet, in the same
+// columns, with the names of its remote end in a list or once for each address in a
+// file of its own, and require as many flows of each direction with as many names.
+// Each side does something that the other does not. annotate makes pseudonyms of
+// devices, parses times and addresses, keeps flows in order, puts first the name that
+// the sensor saw, and tells what speaks for a name; since it reads flows once, it has
+// the names of all addresses in an index before, though the factored form needs but
+// those of addresses that have flows, and no lists. DuckDB takes text as it is, gives
+// flows and names in any order, and has to hold the flows, or to read back what it
+// wrote, to know their addresses before it reads names.
 //
 // # Measured
 //
@@ -58,12 +65,14 @@
 //	go run . -scale M -memory 12GiB -variant lists   29.9 of 60.8  53.6 of 115.9  1,586 of 11,571
 //	go run . -scale M -memory 12GiB                  31.9 of 31.4  56.7 of  61.8  1,464 of  4,714
 //
-// And at S, 2 GiB, medians of three rounds on a machine that others used too, so
-// that only CPU time and memory say something:
+// Flows with names, 2 GiB, on a machine that others used too, so that only CPU time
+// and memory say something; at S medians of three rounds, at M one round:
 //
-//	                                    CPU s            peak MB
-//	go run . -task annotate             6.24 of 11.84    288 of 1660   2.8 times the flows per CPU s
-//	go run . -task factored             6.06 of  5.31    267 of  450   1.3 times
+//	                                    CPU s          peak MB         MB written    flows per CPU s
+//	go run . -task annotate             4.6 of  10.9     265 of 1,431   64 of   164  2.5 times
+//	go run . -task annotate -scale M    51  of 126     1,093 of 2,612  982 of 2,478  2.5 times
+//	go run . -task factored             3.8 of   4.5     195 of   325   34 of    31  1.2 times
+//	go run . -task factored -scale M    48  of  50     1,002 of 1,049  352 of   355  1.05 times
 //
 // A fleet of S takes 4 s to make, one of M 28 s. The first build downloads 32 MB
 // of DuckDB for the system at hand and takes about a minute.
