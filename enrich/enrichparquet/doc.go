@@ -74,7 +74,7 @@
 //
 // # Limits
 //
-// A row group takes up to 256 MiB, compressed, and ends before 2,097,152 rows or 67
+// A row group takes some 256 MiB, compressed, and ends at 2,097,152 rows or some 67
 // million names in lists; Arrow cannot read a column of lists with 2 GiB of text in
 // one row group. See [Writer] for what it holds in memory. A file has up to 32,767
 // row groups. Files are not encrypted, and have no page index.
