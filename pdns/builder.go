@@ -217,12 +217,13 @@ func (b *Builder) addAsked(addr, owner, query uint32, s span) {
 
 // Fork returns a Builder for another goroutine, with the same fields, that gathers
 // into the same memory: a name or an address that several meet is kept once.
-// [Builder.Merge] with it, when its goroutine has ended, makes what it has added
-// that of b, and the fork empty. Until all forks are merged, or closed for nothing,
-// only Fork and Merge of b are to be used.
+// [Builder.Merge] with it, when its goroutine has no more to add, makes what it has
+// added that of b, and the fork empty. Until all forks are merged, or closed for
+// nothing, only Fork and Merge of b are to be used, by one goroutine at a time.
 //
 // A fork's Add and Flush wait where the limit of memory has been reached, until
-// each of the others has come so far too, or is merged or closed.
+// each of the others has come so far too, or is merged or closed: one whose
+// goroutine has ended must be.
 func (b *Builder) Fork() *Builder {
 	if b.shared == nil {
 		b.shared = newGathering()

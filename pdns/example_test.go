@@ -394,13 +394,16 @@ func ExampleBuilder_Flush() {
 	// Output: 2
 }
 
-// Several goroutines add to the same memory, each by a fork.
+// Several goroutines add to the same memory, each by a fork, which it merges when it
+// has no more to add, so that the others do not wait for it.
 func ExampleBuilder_Fork() {
 	var b pdns.Builder
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for _, owner := range []string{"a.example", "b.example"} {
+		mu.Lock()
 		fork := b.Fork()
+		mu.Unlock()
 		wg.Go(func() {
 			fork.Add(pdns.Record{RRName: owner, RRType: pdns.A, RData: "192.0.2.1"})
 			mu.Lock()
