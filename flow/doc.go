@@ -46,14 +46,14 @@
 // # Speed
 //
 // From a file in the page cache to records in a loop, MB of JSON for each second
-// of CPU time, one worker, and records/s (2 vCPU AMD EPYC, Go 1.26.8; medians of
-// three runs over 250,000 to 1.25 M records, but for collector, plain, which is the
-// best of four on a busy machine):
+// of CPU time, one worker, and records/s (2 vCPU AMD EPYC, Go 1.26.8; the best of
+// three runs over 65,000 to 1.25 M records, with all that has to be learned of
+// them):
 //
 //	                                        plain        zstd         gzip
-//	compact, 544 bytes, 2,000 devices       864 (1.6 M)  632 (1.2 M)  329 (0.60 M)
-//	compact, 544 bytes, 8,000 devices       880 (1.6 M)  550 (1.0 M)  310 (0.57 M)
-//	collector, 1,018 bytes, 2,000 devices   694 (0.68 M)              316 (0.31 M)
+//	compact, 544 bytes, 2,000 devices       945 (1.7 M)  650 (1.2 M)  340 (0.62 M)
+//	compact, 544 bytes, 8,000 devices       860 (1.6 M)  645 (1.2 M)  330 (0.61 M)
+//	collector, 1,018 bytes, 2,000 devices   790 (0.78 M)              330 (0.32 M)
 //
 // Nothing is allocated for a record of which device, application, execution
 // and names were seen before. A worker remembers up to 65,536 texts of each kind,

@@ -59,11 +59,12 @@
 //	pruned     2 GiB                 63       2.2
 //
 // Of the 63 CPU s reading flows takes 23, names 13 and the join 23. Both sides at
-// M, one round each on an otherwise idle machine:
+// M, one round each where no more are named, on an otherwise idle machine:
 //
-//	                                                 wall s        CPU s          peak MB
-//	go run . -scale M -memory 12GiB -variant lists   29.9 of 60.8  53.6 of 115.9  1,586 of 11,571
-//	go run . -scale M -memory 12GiB                  31.9 of 31.4  56.7 of  61.8  1,464 of  4,714
+//	                                                             wall s        CPU s         peak MB
+//	go run . -scale M -memory 12GiB -variant lists (2 rounds)    22.3 of 55.4  40.2 of 107.3  781 of 11,498
+//	go run . -scale M -memory 12GiB                              21.1 of 31.6  37.8 of  62.0  768 of  4,573
+//	go run . -scale M -memory 12GiB -variant lists -codec zstd   18.1 of 51.8  32.0 of 100.6  758 of 11,568
 //
 // Flows with names, 2 GiB, on a machine that others used too, so that only CPU time
 // and memory say something; at S medians of three rounds, at M one round:

@@ -12,23 +12,24 @@
 //
 //	study -flow-format nvm -direction paper -names owner -endpoint name -expand -min-support 0.01
 //
-//	            devices  flows  DNS rows  -memory  wall s  CPU s: flows  names  join   all  peak GB  spilled GB
-//	M             8,000   10 M      30 M     2GiB      32          31.6   22.1   3.0    57     1.35        0.3
-//	M, zstd       8,000   10 M      30 M     2GiB      29          26.3   20.5   3.0    50     1.23        0.3
-//	M             8,000   10 M      30 M     1GiB      36          33.6   24.2   4.7    63     0.63        0.5
-//	M             8,000   10 M      30 M   384MiB      36          30.0   25.3   4.2    60     0.51        0.7
-//	L            20,000   50 M     150 M     1GiB     239         178.6  189.4  23.9   395     1.64        3.7
+//	         devices  flows  DNS rows  -memory  wall s  CPU s: flows  names  join   all  peak GB  spilled GB
+//	M          8,000   10 M      30 M     2GiB      21          22.9   10.3   3.3    37     0.75           0
+//	M, zstd    8,000   10 M      30 M     2GiB      18          16.7   11.2   3.4    32     0.81           0
+//	M          8,000   10 M      30 M     1GiB      23          25.2   10.9   4.0    41     0.58        0.05
+//	M          8,000   10 M      30 M   384MiB      26          24.2   15.5   4.4    45     0.34        0.34
+//	M          8,000   10 M      30 M   256MiB      26          23.8   15.8   4.4    45     0.29        0.40
+//	L         20,000   50 M     150 M     1GiB     156         132.5  102.6  21.9   261     1.25        2.17
 //
-// Flows and names keep to -memory (at L they peak at 0.79 GB), and so does the join
-// up to M. At L it does not: what it knows of classes of names is in memory whatever
-// the limit is.
+// With less memory than the work takes, the process stays within a fifth above
+// -memory; the kernel's share of that are the pages of the index that are mapped.
 //
 // The paper has 3.21 G flows and 9.5 G rows. Estimated by the costs of L for a flow
-// (3.6 µs, join 0.5 µs) and a row (1.3 µs), it would take 3.2, 0.4 and 3.3 CPU
-// hours, 7 in all, where the paper's join alone took 1,000, and 23 GB and 210 GB of
+// (2.65 µs, join 0.44 µs) and a row (0.68 µs), it would take 2.4, 0.4 and 1.8 CPU
+// hours, 4.6 in all, where the paper's join alone took 1,000, and 23 GB and 115 GB of
 // temporary files. None of that was measured: not the size, not the paper's devices
-// and names, not its records; and the join would need more memory than a
-// workstation has, for the reason above.
+// and names, not its records. L is 5 times M and costs 6.4 times as much with the
+// same -memory, so that it would be more; and what the join knows of addresses and
+// classes of names is in memory whatever the limit is (0.46 GB at L).
 package main
 
 import (

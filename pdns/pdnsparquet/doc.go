@@ -28,12 +28,14 @@
 // [Mixed] takes both.
 //
 // Of 3 million rows with a skew such as exports have (Zstandard, 17 bytes a row,
-// dictionaries that overflow; the package's benchmark), one worker read and
-// filtered 9 million a second where 2 % were on seen addresses and none were
-// CNAMEs, and 5.7 million where 12 % were, which all are kept. Into the finished
-// Index it brought 3.4 and 2.8 million a second where 80 % were on seen
-// addresses (one core of an AMD EPYC, Go 1.26.8; type, data and name only, with
-// times and counts 10 to 20 % less).
+// dictionaries that overflow; the package's benchmark), one worker brought so many
+// million a second into the finished Index (one core of an AMD EPYC, Go 1.26.8):
+//
+//	                                          2 % on seen addresses     80 %
+//	CNAME rows                                none        12 %          none  12 %
+//	everything kept                           7.1         4.9           3.3   2.7
+//	pdns.Builder.NoTimes                      9.1         6.3           4.5   3.6
+//	NoTimes and NoCNAMEs                      9.0         8.9           4.3   4.1
 //
 // # What is read
 //
