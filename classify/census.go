@@ -42,7 +42,7 @@ type Census struct {
 	unplaced  dense.Table // of keys of type unplaced
 	flows     []uint64    // by the numbers in unplaced
 	waiting   []sighting  // at most dense.Batch
-	touched   uint64
+	touched   uint64      // of no use; reading it into something keeps the compiler from leaving it out
 }
 
 // A sighting is what a flow tells of its device. Many are noted together, so that
@@ -152,7 +152,7 @@ func (c *Census) AddOf(id DeviceID, rec flow.Record, l Label) {
 	c.waiting = append(c.waiting, s)
 }
 
-// flush notes the sightings that wait.
+// flush notes the sightings that wait. First it reads from where all devices are.
 func (c *Census) flush() {
 	for _, s := range c.waiting {
 		c.touched += c.devices[s.device].apps[0]
