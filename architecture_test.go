@@ -51,6 +51,7 @@ var coreModules = []string{
 	"github.com/RoaringBitmap/roaring/v2",
 	"github.com/bits-and-blooms/bloom/v3",
 	"github.com/klauspost/compress",
+	"golang.org/x/net", // for the Public Suffix List, which has no dependencies
 	"golang.org/x/sync",
 }
 

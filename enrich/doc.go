@@ -47,6 +47,9 @@
 // one class: one [Endpoint] with all of them in Names. [Join.Expand] gives one
 // Endpoint a name instead.
 //
+// At the level [SitePort] names count by their registrable domains, which [Sites] takes
+// from the Public Suffix List.
+//
 // # What it does not claim
 //
 // Every name of an address is credited with every contact of that address, as in

@@ -23,9 +23,10 @@ const (
 	NameOnly                 // name; addresses without a name are left out, as in the paper's join
 	AddressPort              // address, port and protocol
 	AddressOnly              // address
+	SitePort                 // registrable domain ([Sites]), port and protocol; an address without a name stands for itself
 )
 
-var levelNames = [...]string{"name-port", "name", "address-port", "address"}
+var levelNames = [...]string{"name-port", "name", "address-port", "address", "site"}
 
 func (l Level) String() string {
 	if int(l) < len(levelNames) {
@@ -40,10 +41,10 @@ func ParseLevel(s string) (l Level, ok bool) {
 	return Level(max(i, 0)), i >= 0
 }
 
-func (l Level) named() bool { return l == NamePort || l == NameOnly }
+func (l Level) named() bool { return l == NamePort || l == NameOnly || l == SitePort }
 
 // HasPort reports whether the level keeps ports and protocols apart.
-func (l Level) HasPort() bool { return l == NamePort || l == AddressPort }
+func (l Level) HasPort() bool { return l == NamePort || l == AddressPort || l == SitePort }
 
 // A Join says how [Contacts.Endpoints] makes endpoints of contacts. Its zero
 // value joins nothing: all contacts, by address and port where a name would be.
@@ -54,6 +55,9 @@ type Join struct {
 	Resolver Resolver
 
 	Level Level
+
+	// Sites says what the sites of names are, at the level SitePort.
+	Sites Sites
 
 	// Keep selects contacts by operating system and application; nil keeps all.
 	// It is asked once about each pair, before anything is joined.
@@ -247,8 +251,11 @@ func (c *Contacts) join(ctx context.Context, j Join) (*joined, error) {
 		return nil, err
 	}
 	if j.Resolver != nil && j.Level.named() {
-		var err error
-		if s.classes, err = newClasses(ctx, j.Resolver, s.addrs, j.Workers); err != nil {
+		names, err := j.Resolver, error(nil)
+		if j.Level == SitePort {
+			names = j.Sites.Resolver(names)
+		}
+		if s.classes, err = newClasses(ctx, names, s.addrs, j.Workers); err != nil {
 			return nil, err
 		}
 	}

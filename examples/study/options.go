@@ -61,7 +61,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	system := f.String("os", "macos", "macos, windows, linux or any: whose applications to study")
 	f.StringVar(&o.direction, "direction", "strict", "strict, or paper: the literal RFC 1918 rule")
 	names := f.String("names", "query", "query: CNAME chains followed; owner: the paper's literal pairs")
-	level := f.String("endpoint", "name-port", "what is scored: name-port, name, address-port or address (site is not available yet)")
+	level := f.String("endpoint", "name-port", "what is scored: name-port, name, address-port, address or site (registrable domain, port and protocol)")
 	f.Float64Var(&o.minPrevalence, "min-prevalence", 0.05, "study applications on more than this share of the devices")
 	f.Float64Var(&o.threshold, "threshold", classify.DefaultThreshold, "share of devices above which an endpoint is endogenous (ours; the paper's is not known)")
 	f.Float64Var(&o.certainty, "certainty", classify.DefaultCertainty, "how probable a label must be; other endpoints are uncertain")
@@ -97,7 +97,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 		{"os", *system, "macos, windows, linux or any", func(s string) (ok bool) { o.os, ok = classify.ParseOSSet(s); return }},
 		{"direction", o.direction, "strict or paper", func(s string) (ok bool) { o.labeler, ok = classify.NamedLabeler(s); return }},
 		{"names", *names, "query or owner", func(s string) (ok bool) { o.names, ok = pdns.ParseMode(s); return }},
-		{"endpoint", *level, "name-port, name, address-port or address (site is not available yet)", func(s string) (ok bool) { o.level, ok = enrich.ParseLevel(s); return }},
+		{"endpoint", *level, "name-port, name, address-port, address or site", func(s string) (ok bool) { o.level, ok = enrich.ParseLevel(s); return }},
 		{"memory", *memory, "a number with KiB, MiB or GiB", func(s string) (ok bool) { o.memory, ok = parseSize(s); return }},
 	} {
 		if !word.parse(word.value) {

@@ -387,7 +387,7 @@ func TestUnusable(t *testing.T) {
 		{[]string{"-flows", empty, "-names", "all"}, "-names all: want query or owner"},
 		{[]string{"-flows", empty, "-threshold", "50"}, "-threshold: want a share above 0 and below 1"},
 		{[]string{"-flows", empty, "-memory", "lots"}, "-memory lots: want a number with KiB, MiB or GiB"},
-		{[]string{"-flows", empty, "-endpoint", "site"}, "-endpoint site: want name-port, name, address-port or address (site is not available yet)"},
+		{[]string{"-flows", empty, "-endpoint", "domain"}, "-endpoint domain: want name-port, name, address-port, address or site"},
 		{[]string{"-flows", empty, "-listening", "x"}, "-listening is not available yet; run without it"},
 		{[]string{"-flows", empty, "-pdns-format", "json"}, "-pdns-format json: want auto, parquet, cof, zeek or sysmon"},
 		{[]string{"-flows", good, "-pdns", good, "-pdns-format", "parquet"}, "no record in the files named by -pdns; the first problem: " + good + ":1: the rest of the file cannot be read: not a Parquet file"},
