@@ -30,7 +30,7 @@ import (
 //   - Records without a device belong to no set of devices, and records without
 //     an application (Zeek's) to no application.
 //
-// Memory: a map entry per device and per application, a compressed bitmap of
+// Memory: 64 bytes and a table entry per device, a table entry and a compressed bitmap of
 // devices per application, and about 40 bytes per device, application and
 // direction of flows whose record tells no operating system.
 type Census struct {

@@ -55,7 +55,7 @@ func (c *Scorer) Score(s Support) (score float64, label Endogeneity) {
 			c.known = append(c.known, -1)
 		}
 	}
-	known := &c.known[s.Devices]
+	known := &c.known[min(max(s.Devices, 0), s.Active)]
 	if *known < 0 {
 		*known = c.score(s)
 	}

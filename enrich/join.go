@@ -251,9 +251,12 @@ func (c *Contacts) join(ctx context.Context, j Join) (*joined, error) {
 		return nil, err
 	}
 	if j.Resolver != nil && j.Level.named() {
-		names, err := j.Resolver, error(nil)
+		var err error
+		names := j.Resolver
 		if j.Level == SitePort {
-			names = j.Sites.Resolver(names)
+			if names, err = j.Sites.Resolver(ctx, names); err != nil {
+				return nil, err
+			}
 		}
 		if s.classes, err = newClasses(ctx, names, s.addrs, j.Workers); err != nil {
 			return nil, err

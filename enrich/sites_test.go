@@ -3,6 +3,7 @@ package enrich_test
 import (
 	"context"
 	"fmt"
+	"log"
 	"maps"
 	"math/rand/v2"
 	"net/netip"
@@ -89,11 +90,20 @@ func TestSitePort(t *testing.T) {
 			}
 		}
 	}
+	numbered, err := enrich.Sites{}.Resolver(t.Context(), numberedNetwork{names})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for addr := range names.names {
-		got, err := enrich.Sites{}.Resolver(numberedNetwork{names}).LookupAddr(t.Context(), addr)
+		got, err := numbered.LookupAddr(t.Context(), addr)
 		if slices.Sort(got); err != nil || !slices.Equal(got, sites[addr]) {
 			t.Fatalf("sites %v, want %v; %v", got, sites[addr], err)
 		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := (enrich.Sites{}).Resolver(ctx, numberedNetwork{names}); err != context.Canceled {
+		t.Errorf("cancelled: %v", err)
 	}
 }
 
@@ -107,10 +117,13 @@ func ExampleSites_Of() {
 
 func ExampleSites_Resolver() {
 	names := fixed{netip.MustParseAddr("21.0.0.1"): {"a.site.example", "b.site.example"}}
-	sites, _ := enrich.Sites{}.Resolver(names).LookupAddr(context.Background(), netip.MustParseAddr("21.0.0.1"))
-	fmt.Println(sites)
+	sites, err := enrich.Sites{}.Resolver(context.Background(), names)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(sites.LookupAddr(context.Background(), netip.MustParseAddr("21.0.0.1")))
 	// Output:
-	// [site.example]
+	// [site.example] <nil>
 }
 
 func BenchmarkSites(b *testing.B) {
@@ -119,7 +132,7 @@ func BenchmarkSites(b *testing.B) {
 		n.texts = append(n.texts, fmt.Sprintf("host%06d.site%d.co.uk", i, i%100_000))
 	}
 	for b.Loop() {
-		enrich.Sites{}.Resolver(numberedNetwork{n})
+		enrich.Sites{}.Resolver(b.Context(), numberedNetwork{n})
 	}
 	b.ReportMetric(b.Elapsed().Seconds()*1e9/float64(b.N*len(n.texts)), "ns/name")
 }

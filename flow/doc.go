@@ -60,7 +60,7 @@
 // and up to 32,768 devices and applications with what stands behind them on their
 // lines: a few MB for thousands of devices, and at most about 130.
 //
-// Several workers share in one file, as in many. On that busy machine two read
+// Several workers share in one file, as in many. On a machine with other work two read
 // one zstd file of 342 MB of JSON in 0.6 of the time of one, and one gzip file,
 // of which only the decoding can be shared, in 0.7.
 //

@@ -61,19 +61,7 @@ func (p *pairs) grow() {
 	if len(p.slots) == 0 {
 		p.seed = rand.Uint64()
 	}
-	slots := make([]uint64, max(2*len(p.slots), minSlots))
-	mask := len(slots) - 1
-	for _, s := range p.slots {
-		if s == 0 {
-			continue
-		}
-		i := int(s>>32) & mask
-		for slots[i] != 0 {
-			i = (i + 1) & mask
-		}
-		slots[i] = s
-	}
-	p.slots = slots
+	p.slots = dense.Regrown(p.slots, max(2*len(p.slots), minSlots))
 }
 
 // addAll adds to pairs without evidence, a batch at most. Each step is one of all

@@ -1,7 +1,6 @@
 package pdnsparquet_test
 
 import (
-	"context"
 	"iter"
 	"os"
 	"os/exec"
@@ -99,7 +98,7 @@ func TestSpark(t *testing.T) {
 func readRecords(t *testing.T, files *pdnsparquet.Files) (recs []pdns.Record, counts pdns.Counts) {
 	t.Helper()
 	files.Workers = 1
-	counts, err := files.Read(context.Background(), func(seq iter.Seq2[pdns.Record, error]) error {
+	counts, err := files.Read(t.Context(), func(seq iter.Seq2[pdns.Record, error]) error {
 		for rec, err := range seq {
 			if err == nil {
 				recs = append(recs, rec)
